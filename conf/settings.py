@@ -1,0 +1,243 @@
+"""The settings of Citystream: conf/citystream.yaml, overridden by the local stack's env file and the environment."""
+
+import functools
+import os
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit, urlunsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
+)
+
+ROOT = Path(__file__).resolve().parent.parent
+FILE = ROOT / "conf" / "citystream.yaml"
+
+# The names that other tools rely on, and where each belongs in the settings.
+ADDRESSES = {
+    "KAFKA_BOOTSTRAP_SERVERS": ("kafka", "bootstrap_servers"),
+    "POSTGRES_URL": ("postgres", "url"),
+    "ELASTICSEARCH_URL": ("elasticsearch", "url"),
+    "ELASTICSEARCH_API_KEY": ("elasticsearch", "api_key"),
+    "FLINK_URL": ("flink", "url"),
+}
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong; the message names the key and what to change."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Kafka(_Section):
+    """The brokers, and how the topics that `make prepare` creates are replicated."""
+
+    bootstrap_servers: str = Field(min_length=1)
+    replication: int = Field(ge=1)
+    min_insync_replicas: int = Field(ge=1)
+
+
+class Postgres(_Section):
+    """The database, as a libpq URL; it may hold a password, so it is a secret."""
+
+    url: SecretStr
+
+    @field_validator("url")
+    @classmethod
+    def _is_libpq_url(cls, value: SecretStr) -> SecretStr:
+        parts = urlsplit(value.get_secret_value())
+        if parts.scheme not in ("postgresql", "postgres") or not parts.hostname or parts.path in ("", "/"):
+            msg = "expected postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
+            raise ValueError(msg)
+        return value
+
+    @property
+    def user(self) -> str:
+        """The user of the URL, percent-decoded."""
+        return self._decoded(urlsplit(self.url.get_secret_value()).username)
+
+    @property
+    def password(self) -> str:
+        """The password of the URL, percent-decoded; empty when there is none."""
+        return self._decoded(urlsplit(self.url.get_secret_value()).password)
+
+    @property
+    def jdbc_url(self) -> str:
+        """The same database for the JVM, without user and password."""
+        parts = urlsplit(self.url.get_secret_value())
+        return urlunsplit(("jdbc:postgresql", f"{parts.hostname}:{parts.port or 5432}", parts.path, parts.query, ""))
+
+    @property
+    def shown(self) -> str:
+        """The URL as it may stand in a log."""
+        parts = urlsplit(self.url.get_secret_value())
+        return urlunsplit((parts.scheme, f"{parts.username}@{parts.hostname}:{parts.port or 5432}", parts.path, "", ""))
+
+    @staticmethod
+    def _decoded(part: str | None) -> str:
+        from urllib.parse import unquote
+
+        return unquote(part or "")
+
+
+class Elasticsearch(_Section):
+    """The document store; `api_key` is the encoded form that the `Authorization: ApiKey` header takes."""
+
+    url: str = Field(pattern=r"^https?://")
+    api_key: SecretStr | None = None
+
+
+class Flink(_Section):
+    """The cluster's REST address and how jobs run on it."""
+
+    url: str = Field(pattern=r"^https?://")
+    parallelism: int = Field(ge=1)
+    checkpoint_interval_seconds: float = Field(gt=0)
+    state_backend: Literal["rocksdb", "hashmap"]
+
+
+class Topic(_Section):
+    """How a topic is created."""
+
+    partitions: int = Field(ge=1)
+
+
+class Deliveries(_Section):
+    """The deliveries job."""
+
+    ledger: Literal["staged", "upsert"]
+    documents: bool
+    duplicates_window_hours: float = Field(gt=0)
+    combine_every_seconds: float = Field(gt=0)
+    late_after_seconds: float = Field(ge=0)
+
+
+class Generator(_Section):
+    """The order generator; every share is of all records."""
+
+    rate: float = Field(gt=0)
+    count: int | None = Field(default=None, ge=1)
+    seed: int | None = None
+    start: datetime | None = None
+    malformed_share: float = Field(ge=0, le=1)
+    late_share: float = Field(ge=0, le=1)
+    duplicate_share: float = Field(ge=0, le=1)
+    processes: int = Field(ge=1)
+    day_curve: bool
+    deadline_seconds: float = Field(gt=0)
+
+
+class Ports(_Section):
+    """The local stack's ports, before `port_offset` is added."""
+
+    kafka: tuple[int, int, int]
+    kafka_controllers: tuple[int, int, int]
+    postgres: int
+    elasticsearch: int
+    elasticsearch_transport: int
+    flink: int
+    flink_rpc: int
+    metrics: int
+    board: int
+    simulator: int
+
+
+class Stack(_Section):
+    """The local stack."""
+
+    directory: Path
+    port_offset: int = 0
+    ports: Ports
+    task_managers: int = Field(ge=1)
+    slots_per_task_manager: int = Field(ge=1)
+
+    @property
+    def path(self) -> Path:
+        """The stack's directory, absolute; a relative setting counts from the repository's root."""
+        return ROOT / self.directory
+
+
+class Settings(BaseSettings):
+    """All settings, validated. Read them with `load()`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="CITYSTREAM__", env_nested_delimiter="__", extra="forbid", frozen=True, yaml_file=FILE
+    )
+
+    time_zone: str
+    kafka: Kafka
+    postgres: Postgres
+    elasticsearch: Elasticsearch
+    flink: Flink
+    topics: dict[str, Topic]
+    deliveries: Deliveries
+    generator: Generator
+    stack: Stack
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            msg = f"no such time zone: {value}; take one like Asia/Seoul"
+            raise ValueError(msg) from error
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """First wins: arguments (the server addresses among them), then the environment, then the file."""
+        return init_settings, env_settings, YamlConfigSettingsSource(settings_cls)
+
+
+def read_env_file(path: Path) -> dict[str, str]:
+    """The KEY=VALUE lines of the env file that `make up` leaves; empty when there is none."""
+    if not path.is_file():
+        return {}
+    lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
+    return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+
+
+def _addresses() -> dict[str, dict[str, Any]]:
+    """Server addresses and secrets: the process environment first, then the running local stack's env file."""
+    directory = os.environ.get("CITYSTREAM__STACK__DIRECTORY") or ".stack"
+    known = {**read_env_file(ROOT / directory / "env"), **os.environ}
+    found: dict[str, dict[str, Any]] = {}
+    for name, (section, key) in ADDRESSES.items():
+        if known.get(name):
+            found.setdefault(section, {})[key] = known[name]
+    return found
+
+
+@functools.cache
+def load() -> Settings:
+    """Read and validate all settings.
+
+    Raises:
+        SettingsError: names each key that is missing, unknown or out of range.
+    """
+    try:
+        return Settings(**_addresses())
+    except ValidationError as error:
+        lines = [f"  {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)]
+        message = "\n".join([f"Wrong settings ({FILE.relative_to(ROOT)} or the environment):", *lines])
+        raise SettingsError(message) from None
+    except yaml.YAMLError as error:
+        message = f"{FILE.relative_to(ROOT)} is not valid YAML: {error}"
+        raise SettingsError(message) from None

@@ -1,0 +1,1 @@
+"""One submit-able module per stream, and what they share."""

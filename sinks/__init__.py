@@ -1,0 +1,1 @@
+"""Where rows, documents and records go; each sink states its delivery contract."""
