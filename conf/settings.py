@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     YamlConfigSettingsSource,
@@ -202,8 +203,8 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """First wins: arguments (the server addresses among them), then the environment, then the file."""
-        return init_settings, env_settings, YamlConfigSettingsSource(settings_cls)
+        """First wins: the servers' addresses, then the environment, then the file."""
+        return InitSettingsSource(settings_cls, _addresses()), env_settings, YamlConfigSettingsSource(settings_cls)
 
 
 def read_env_file(path: Path) -> dict[str, str]:
@@ -233,7 +234,7 @@ def load() -> Settings:
         SettingsError: names each key that is missing, unknown or out of range.
     """
     try:
-        return Settings(**_addresses())
+        return Settings()
     except ValidationError as error:
         lines = [f"  {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)]
         message = "\n".join([f"Wrong settings ({FILE.relative_to(ROOT)} or the environment):", *lines])

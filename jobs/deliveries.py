@@ -1,0 +1,91 @@
+"""Deliveries: every order once in PostgreSQL and Elasticsearch; what is paid per destination, category and complex.
+
+Submit it with `flink run --detached --jarfile sinks/java/target/citystream-sinks.jar --python jobs/deliveries.py`.
+"""
+
+import sys
+
+import cloudpickle
+from pyflink.datastream import StreamExecutionEnvironment
+
+import jobs
+from conf.settings import Settings, SettingsError, load
+from jobs.decode import part
+from jobs.environment import environment
+from jobs.streams import rows, sql
+from jobs.totals import combine, first_per_key, fold
+from sinks import elasticsearch, kafka, postgres
+from sinks.errors import NotReadyError
+
+NAME = "deliveries"
+LEDGER = "delivery_information"
+# The totals, and what each is kept per, besides the day.
+TOTALS = {
+    "pay_per_destination": "region",
+    "pay_per_category": "category",
+    "pay_per_complex": "complex_id",
+    "charge_per_day": None,
+}
+
+
+def build(settings: Settings) -> StreamExecutionEnvironment:
+    """The whole job: source, decode, ledger, documents, combine, fold, totals."""
+    env, tables = environment(settings)
+    options = settings.deliveries
+
+    brokers = settings.kafka.bootstrap_servers
+    tables.execute_sql(sql("deliveries/source", topic=NAME, bootstrap_servers=brokers, group=f"citystream.{NAME}"))
+    judged = rows(tables, "deliveries/judged")
+    orders, dead_letters = part(judged, time="ordered_at", late_after_seconds=options.late_after_seconds, name=NAME)
+    kafka.dead_letters(dead_letters, NAME, settings)
+
+    tables.create_temporary_view("orders", orders)
+    ledger = rows(tables, "deliveries/delivery_information")
+    postgres.ledger(ledger, LEDGER, "order_id", time="ordered_at", writer=f"{NAME}.ledger", settings=settings)
+    if options.documents:
+        elasticsearch.documents(rows(tables, "deliveries/documents"), NAME, topic=NAME, settings=settings)
+
+    counted = rows(tables, "deliveries/counted")
+    firsts = first_per_key(counted, "order_id", ttl_hours=options.duplicates_window_hours, name=NAME)
+    partials = combine(
+        firsts,
+        TOTALS,
+        day="day",
+        sums=["pay", "delivery_charge"],
+        every_seconds=options.combine_every_seconds,
+        name=NAME,
+    )
+    tables.create_temporary_view("totals", fold(partials, name=NAME))
+    for total, key in TOTALS.items():
+        sums = rows(tables, f"deliveries/{total}")
+        postgres.totals(sums, total, ["day", key] if key else ["day"], settings=settings)
+        if options.documents:
+            tables.create_temporary_view(total, sums)
+            key_of = f"CONCAT_WS('|', CAST(`day` AS STRING), {key})" if key else "CAST(`day` AS STRING)"
+            described = rows(tables, "deliveries/total_document", name=f"{total}_document", id=key_of, total=total)
+            elasticsearch.documents(described, total, topic=NAME, settings=settings)
+    return env
+
+
+def check(settings: Settings) -> None:
+    """Refuse to start while a server lacks something this job needs."""
+    kafka.check(settings, NAME)
+    postgres.check(settings, {})
+    if settings.deliveries.documents:
+        elasticsearch.check(settings, [NAME, *TOTALS])
+
+
+def main() -> None:
+    """Check the servers, build the job, hand it to the cluster."""
+    # The cluster's Python workers get this package's code with the job itself and need not have it installed.
+    cloudpickle.register_pickle_by_value(jobs)
+    settings = load()
+    check(settings)
+    build(settings).execute(NAME)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (SettingsError, NotReadyError) as error:
+        sys.exit(str(error))

@@ -1,0 +1,45 @@
+"""Between Flink SQL and DataStreams: queries from sql/flink, and streams of rows that stay in the JVM.
+
+A stream of rows here is a `DataStream` of the table runtime's own binary rows (`RowData`): it passes from SQL to an
+operator and back without a conversion, and Python never sees it.
+"""
+
+from string import Template
+
+from pyflink.datastream import DataStream
+from pyflink.java_gateway import get_gateway
+from pyflink.table import StreamTableEnvironment
+
+from conf.settings import ROOT
+
+
+def sql(name: str, **values: str) -> str:
+    """The text of sql/flink/<name>.sql with its `${...}` filled in.
+
+    Raises:
+        KeyError: a placeholder has no value.
+    """
+    path = ROOT / "sql" / "flink" / f"{name}.sql"
+    return Template(path.read_text(encoding="utf-8")).substitute(values)
+
+
+def rows(table_env: StreamTableEnvironment, query: str, name: str | None = None, **values: str) -> DataStream:
+    """The rows of the query sql/flink/<query>.sql as a stream.
+
+    Args:
+        table_env: where the tables that the query names are registered.
+        query: the file's name, without its ending.
+        name: what the uids of the query's operators start with; the query's name unless it is used twice.
+        values: for its placeholders.
+    """
+    table_env.get_config().set("table.exec.uid.format", f"{name or query}.<type>.<transformation>")
+    j_table = table_env.sql_query(sql(query, **values))._j_table
+    row_data = get_gateway().jvm.java.lang.Class.forName("org.apache.flink.table.data.RowData")
+    j_type = j_table.getResolvedSchema().toPhysicalRowDataType().bridgedTo(row_data)
+    return DataStream(table_env._j_tenv.toDataStream(j_table, j_type))
+
+
+def columns(stream: DataStream) -> dict[str, int]:
+    """The columns of a stream of rows, each with its position."""
+    names = stream._j_data_stream.getType().getDataType().getLogicalType().getFieldNames()
+    return {names.get(i): i for i in range(names.size())}

@@ -1,0 +1,98 @@
+"""Elasticsearch: documents, and the templates of their indices.
+
+Contract of `documents`: at least once on the way, exactly once as a result. A document's id is its key and its version
+only grows; an answer that a newer one is there counts as done. 429, 5xx and a server that is away are retried with
+growing pauses while the stream is held back; a document that is refused goes to the dead letters with the reason.
+"""
+
+import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import elastic_transport
+from elasticsearch import ApiError, AuthenticationException, AuthorizationException, Elasticsearch
+
+from conf.settings import ROOT, Settings
+from sinks.errors import NotReadyError
+from sinks.kafka import dead_letter_topic
+
+if TYPE_CHECKING:
+    from pyflink.datastream import DataStream
+
+TEMPLATES = ROOT / "conf" / "elasticsearch"
+
+
+def documents(stream: "DataStream", index: str, *, topic: str, settings: Settings) -> None:
+    """Write rows as documents of `index`.
+
+    Args:
+        stream: rows with `_id` and `_version`, perhaps `_topic`, `_partition` and `_offset` (where the record came
+            from), and the fields of the document.
+        index: its template is conf/elasticsearch/<index>.json.
+        topic: whose dead-letter topic takes what Elasticsearch refuses.
+        settings: the server and the brokers.
+    """
+    from pyflink.datastream.connectors import Sink
+    from pyflink.java_gateway import get_gateway
+
+    key = settings.elasticsearch.api_key
+    sink = get_gateway().jvm.citystream.elasticsearch.ElasticsearchSink(
+        settings.elasticsearch.url,
+        key.get_secret_value() if key else None,
+        index,
+        stream._j_data_stream.getType().getDataType().getLogicalType(),
+        settings.kafka.bootstrap_servers,
+        dead_letter_topic(topic),
+    )
+    stream.sink_to(Sink(sink)).name(f"{index}: Elasticsearch").uid(f"{index}.elasticsearch")
+
+
+def client(settings: Settings) -> Elasticsearch:
+    """A client of the server."""
+    key = settings.elasticsearch.api_key
+    return Elasticsearch(
+        settings.elasticsearch.url,
+        api_key=key.get_secret_value() if key else None,
+        request_timeout=30,
+        retry_on_timeout=True,
+    )
+
+
+def apply_templates(settings: Settings) -> list[str]:
+    """Put the index templates of conf/elasticsearch; return their names. Existing indices keep their mapping."""
+    names = sorted(path.stem for path in TEMPLATES.glob("*.json"))
+    try:
+        with client(settings) as elasticsearch:
+            for name in names:
+                template = json.loads((TEMPLATES / f"{name}.json").read_text(encoding="utf-8"))
+                elasticsearch.indices.put_index_template(name=name, **template)
+    except (ApiError, elastic_transport.TransportError) as error:
+        raise NotReadyError(_remedy(error, settings)) from error
+    return names
+
+
+def check(settings: Settings, indices: Iterable[str]) -> None:
+    """Refuse to start where the server, the key or an index template is missing.
+
+    Raises:
+        NotReadyError: says what to change.
+    """
+    try:
+        with client(settings) as elasticsearch:
+            for index in indices:
+                if not elasticsearch.indices.exists_index_template(name=index):
+                    message = f"Elasticsearch has no index template {index}: run `make prepare`."
+                    raise NotReadyError(message)
+    except (ApiError, elastic_transport.TransportError) as error:
+        raise NotReadyError(_remedy(error, settings)) from error
+
+
+def _remedy(error: Exception, settings: Settings) -> str:
+    url = settings.elasticsearch.url
+    if isinstance(error, AuthenticationException):
+        return f"Elasticsearch at {url} does not know this API key: set ELASTICSEARCH_API_KEY."
+    if isinstance(error, AuthorizationException):
+        return f"Elasticsearch at {url} does not let this API key do it: give it the rights that `make up` gives ({error})."
+    if isinstance(error, elastic_transport.ConnectionError):
+        return f"Elasticsearch does not answer at {url}: start it (`make up`) or set ELASTICSEARCH_URL."
+    return f"Elasticsearch at {url} refused: {error}"

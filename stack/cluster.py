@@ -1,0 +1,117 @@
+"""A Flink cluster's REST interface: jobs by name, checkpoints, savepoints and metrics. Any cluster, not just ours."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import requests
+
+from sinks.errors import NotReadyError
+
+RUNNING = {"CREATED", "INITIALIZING", "RUNNING", "RESTARTING", "FAILING", "RECONCILING"}
+
+
+class Cluster:
+    """The cluster at a REST address.
+
+    Raises:
+        NotReadyError: from every method, when the cluster does not answer or refuses; says what to do.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+
+    def _call(self, method: str, path: str, **options: Any) -> Any:  # noqa: ANN401 - JSON
+        try:
+            answer = requests.request(method, self.url + path, timeout=30, **options)
+        except requests.RequestException as error:
+            message = f"No Flink cluster answers at {self.url}: start it (`make up`) or set FLINK_URL."
+            raise NotReadyError(message) from error
+        if not answer.ok:
+            try:
+                reason = str(answer.json()["errors"][0]).splitlines()[0]
+            except (ValueError, LookupError):
+                reason = answer.text[:200]
+            message = f"Flink at {self.url} answered {answer.status_code} to {method} {path}: {reason}"
+            raise NotReadyError(message)
+        return answer.json() if answer.content else None
+
+    def overview(self) -> dict[str, Any]:
+        """Counts of TaskManagers, slots and jobs."""
+        result: dict[str, Any] = self._call("GET", "/overview")
+        return result
+
+    def running(self, name: str) -> str | None:
+        """The id of the unfinished job of this name; the newest if there are several."""
+        jobs = self._call("GET", "/jobs/overview")["jobs"]
+        found = [job for job in jobs if job["name"] == name and job["state"] in RUNNING]
+        return max(found, key=lambda job: job["start-time"])["jid"] if found else None
+
+    def state(self, job: str) -> str:
+        """The state of a job, such as RUNNING."""
+        return str(self._call("GET", f"/jobs/{job}")["state"])
+
+    def all_tasks_running(self, job: str) -> bool:
+        """Whether every subtask of the job runs."""
+        vertices = self._call("GET", f"/jobs/{job}")["vertices"]
+        return all(vertex["tasks"]["RUNNING"] == vertex["parallelism"] for vertex in vertices)
+
+    def vertices(self, job: str) -> dict[str, str]:
+        """The ids of a job's vertices, by name."""
+        return {vertex["name"]: vertex["id"] for vertex in self._call("GET", f"/jobs/{job}")["vertices"]}
+
+    def last_failure(self, job: str) -> str | None:
+        """The innermost cause of the job's last failure, in one line."""
+        root = self._call("GET", f"/jobs/{job}/exceptions?maxExceptions=1")["exceptionHistory"]["entries"]
+        if not root:
+            return None
+        lines = str(root[0]["stacktrace"]).splitlines()
+        causes = [line.removeprefix("Caused by: ") for line in lines if line.startswith("Caused by: ")]
+        return (causes or lines)[-1 if causes else 0]
+
+    def checkpoints(self, job: str) -> dict[str, Any]:
+        """Counts, summary and latest checkpoints of a job."""
+        result: dict[str, Any] = self._call("GET", f"/jobs/{job}/checkpoints")
+        return result
+
+    def restore_path(self, job: str) -> str | None:
+        """Where the newest completed checkpoint or savepoint of a job lies."""
+        latest = self.checkpoints(job)["latest"]
+        kept = [latest[kind] for kind in ("completed", "savepoint") if latest.get(kind)]
+        return max(kept, key=lambda entry: entry["id"])["external_path"] if kept else None
+
+    def checkpoint_directory(self) -> str | None:
+        """Where the cluster's configuration puts checkpoints."""
+        entries = self._call("GET", "/jobmanager/config")
+        return next((e["value"] for e in entries if e["key"] == "execution.checkpointing.dir"), None)
+
+    def stop(self, job: str) -> Iterator[str | None]:
+        """Stop a job with a savepoint: None while it is under way, then the savepoint's path."""
+        trigger = self._call("POST", f"/jobs/{job}/stop", json={"drain": False})["request-id"]
+        while True:
+            status = self._call("GET", f"/jobs/{job}/savepoints/{trigger}")
+            if status["status"]["id"] == "COMPLETED":
+                break
+            yield None
+            time.sleep(0.5)
+        operation = status["operation"]
+        if "location" not in operation:
+            cause = operation.get("failure-cause", {}).get("stack-trace", "unknown cause").splitlines()
+            message = f"The savepoint failed, the job goes on: {cause[-1] if cause else ''}"
+            raise NotReadyError(message)
+        while self.state(job) in RUNNING:
+            yield None
+            time.sleep(0.2)
+        yield operation["location"]
+
+    def metric(self, job: str, name: str) -> float | None:
+        """The sum over all subtasks and vertices of the metrics whose name ends in `name`; None when there is none."""
+        total: float | None = None
+        for vertex in self.vertices(job).values():
+            path = f"/jobs/{job}/vertices/{vertex}/subtasks/metrics"
+            ids = [m["id"] for m in self._call("GET", path) if m["id"].endswith(name)]
+            if not ids:
+                continue
+            for metric in self._call("GET", path, params={"get": ",".join(ids), "agg": "sum"}):
+                total = (total or 0.0) + float(metric["sum"])
+        return total

@@ -1,0 +1,216 @@
+"""Submit, stop and resume jobs on a Flink cluster: a thin wrapper over `flink run` that remembers where to resume."""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pyflink
+from rich.console import Console
+
+from conf.settings import ROOT, Settings, SettingsError, load
+from sinks.errors import NotReadyError
+from stack.cluster import Cluster
+
+JAR = ROOT / "sinks" / "java" / "target" / "citystream-sinks.jar"
+START_SECONDS = 120
+console = Console(highlight=False)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One submission of a job, or its end with a savepoint."""
+
+    job: str
+    at: str
+    savepoint: str | None = None
+
+
+class Journal:
+    """What was submitted and stopped under a job's name, a JSON line each; where `resume` finds its way back."""
+
+    def __init__(self, settings: Settings, name: str) -> None:
+        self._path = settings.stack.path / "jobs" / f"{name}.jsonl"
+
+    def add(self, job: str, savepoint: str | None = None) -> None:
+        """Note a submission, or with `savepoint` the end of one."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("a", encoding="utf-8") as lines:
+            lines.write(json.dumps(asdict(Run(job, datetime.now(UTC).isoformat(), savepoint))) + "\n")
+
+    def runs(self) -> list[Run]:
+        """All notes, oldest first."""
+        if not self._path.is_file():
+            return []
+        return [Run(**json.loads(line)) for line in self._path.read_text(encoding="utf-8").splitlines()]
+
+
+def flink_command(settings: Settings, name: str, *, parallelism: int, restore: str | None = None) -> list[str]:
+    """The `flink run` command line that submits the job `name`."""
+    address = urlsplit(settings.flink.url)
+    return [
+        str(Path(pyflink.__path__[0]) / "bin" / "flink"),
+        "run",
+        "--detached",
+        *("--jobmanager", f"{address.hostname}:{address.port or 80}"),
+        *("--parallelism", str(parallelism)),
+        *(("--fromSavepoint", restore) if restore else ()),
+        *("--jarfile", str(JAR.relative_to(ROOT))),
+        *("--python", f"jobs/{name}.py"),
+    ]
+
+
+def submit(settings: Settings, name: str, *, parallelism: int | None = None, restore: str | None = None) -> str:
+    """Submit a job and wait until all its tasks run; return its id.
+
+    Raises:
+        NotReadyError: the job, the jar or the cluster is missing, the job runs already, or it refused to start.
+    """
+    if not (ROOT / "jobs" / f"{name}.py").is_file():
+        message = f"There is no job jobs/{name}.py."
+        raise NotReadyError(message)
+    if not JAR.is_file():
+        message = f"{JAR.relative_to(ROOT)} is missing: run `make install`."
+        raise NotReadyError(message)
+    cluster = Cluster(settings.flink.url)
+    if running := cluster.running(name):
+        message = f"The job {name} runs already ({running}): stop it first with `make stop JOB={name}`."
+        raise NotReadyError(message)
+    parallel = parallelism or settings.flink.parallelism
+    slots = cluster.overview()["slots-available"]
+    if slots < parallel:
+        message = f"The job needs {parallel} task slots, {slots} are free: stop another job or add a TaskManager."
+        raise NotReadyError(message)
+    command = flink_command(settings, name, parallelism=parallel, restore=restore)
+    # The client runs the job's main in this very Python; the cluster brings its own.
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "CITYSTREAM__FLINK__PARALLELISM": str(parallel),
+    }
+    with console.status(f"Submitting {name} ..."):
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    job = cluster.running(name)
+    if done.returncode != 0 or job is None:
+        message = f"`flink run` failed.\n{_reason(done.stdout, done.stderr)}"
+        raise NotReadyError(message)
+    Journal(settings, name).add(job)
+    _await_start(cluster, job)
+    return job
+
+
+def _await_start(cluster: Cluster, job: str) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    with console.status("Waiting for all tasks to run ..."):
+        while not cluster.all_tasks_running(job):
+            failure = cluster.last_failure(job)
+            if time.monotonic() > deadline or cluster.state(job) in ("FAILED", "CANCELED"):
+                message = f"The job did not start: {failure or f'no task ran within {START_SECONDS} s'}"
+                raise NotReadyError(message)
+            time.sleep(0.5)
+
+
+def _reason(stdout: str, stderr: str) -> str:
+    """What went wrong, from the end of what the client printed, without the JVM's stack."""
+    lines = [line for line in (stdout + stderr).splitlines() if line.strip() and not line.lstrip().startswith("at ")]
+    causes = [line for line in lines if line.startswith("Caused by: ")]
+    noise = ("org.apache.flink.client.program.ProgramAbortException", "The program finished with", "Job has been")
+    return "\n".join(line for line in (causes[-1:] or lines[-15:]) if not line.startswith(noise))
+
+
+def stop(settings: Settings, name: str) -> str:
+    """Stop a job with a savepoint and return the savepoint's path."""
+    cluster = Cluster(settings.flink.url)
+    job = cluster.running(name)
+    if job is None:
+        message = f"No job {name} is running."
+        raise NotReadyError(message)
+    path: str | None = None
+    with console.status(f"Stopping {name} with a savepoint ..."):
+        for step in cluster.stop(job):
+            path = step
+    if path is None:
+        message = "The savepoint has no path."
+        raise NotReadyError(message)
+    Journal(settings, name).add(job, path)
+    return path
+
+
+def restore_path(settings: Settings, name: str) -> str | None:
+    """Where the job `name` left off: its last savepoint, or the newest checkpoint that its last run kept."""
+    runs = Journal(settings, name).runs()
+    if not runs:
+        return None
+    last = runs[-1]
+    if last.savepoint:
+        return last.savepoint
+    cluster = Cluster(settings.flink.url)
+    try:
+        return cluster.restore_path(last.job)
+    except NotReadyError:
+        pass  # the JobManager was restarted and has forgotten the job; its files may still be here
+    return _newest_retained(cluster.checkpoint_directory(), last.job) or next(
+        (run.savepoint for run in reversed(runs) if run.savepoint), None
+    )
+
+
+def _newest_retained(directory: str | None, job: str) -> str | None:
+    if directory is None:
+        return None
+    kept = Path(unquote(urlsplit(directory).path), job).glob("chk-*/_metadata")
+    newest = max(kept, key=lambda path: int(path.parent.name.removeprefix("chk-")), default=None)
+    return str(newest.parent) if newest else None
+
+
+def resume(settings: Settings, name: str, *, parallelism: int | None = None, restore: str | None = None) -> str:
+    """Submit a job from `restore`, or from where it left off."""
+    path = restore or restore_path(settings, name)
+    if path is None:
+        message = (
+            f"Nothing to resume {name} from: no savepoint or checkpoint is known. `make submit JOB={name}` starts it."
+        )
+        raise NotReadyError(message)
+    console.print(f"Resuming {name} from {path}")
+    return submit(settings, name, parallelism=parallelism, restore=path)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m stack.control", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for command, text in (
+        ("submit", "start a job from the beginning of its topics"),
+        ("stop", "stop a job with a savepoint"),
+        ("resume", "start a job from its last savepoint or checkpoint"),
+    ):
+        sub = commands.add_parser(command, help=text, description=text)
+        sub.add_argument("job", help="the job's name, such as deliveries")
+        if command != "stop":
+            sub.add_argument("--parallelism", type=int, help="default: flink.parallelism of conf/citystream.yaml")
+        if command == "resume":
+            sub.add_argument("--from", dest="restore", help="a savepoint's or checkpoint's path; default: the newest")
+    options = parser.parse_args(arguments)
+    try:
+        settings = load()
+        if options.command == "stop":
+            console.print(f"Stopped. Savepoint: {stop(settings, options.job)}", soft_wrap=True)
+            return 0
+        if options.command == "submit":
+            job = submit(settings, options.job, parallelism=options.parallelism)
+        else:
+            job = resume(settings, options.job, parallelism=options.parallelism, restore=options.restore)
+        console.print(f"Running: {settings.flink.url}/#/job/running/{job}/overview", soft_wrap=True)
+    except (SettingsError, NotReadyError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

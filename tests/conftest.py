@@ -1,0 +1,48 @@
+"""The suite's own local stack, beside whatever runs already, and the clean slate that a test of the job starts from."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SERVICES = {"kafka", "postgres", "elasticsearch", "flink", "chaos"}
+
+# Before anything reads the settings: this suite has ports and data of its own.
+os.environ.setdefault("CITYSTREAM__STACK__DIRECTORY", ".stack-test")
+os.environ.setdefault("CITYSTREAM__STACK__PORT_OFFSET", "1000")
+for name in ("KAFKA_BOOTSTRAP_SERVERS", "POSTGRES_URL", "ELASTICSEARCH_URL", "ELASTICSEARCH_API_KEY", "FLINK_URL"):
+    os.environ.pop(name, None)
+
+
+def stack(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of the local stack."""
+    return subprocess.run(
+        [sys.executable, "-m", "stack", *arguments], cwd=ROOT, text=True, capture_output=True, check=False
+    )
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[None]:
+    """All servers, up and prepared. A stack that was up before stays up; one that was not is forgotten again."""
+    was_up = stack("status").returncode == 0
+    up = stack("up")
+    assert up.returncode == 0, up.stdout + up.stderr
+    from conf import settings
+    from sinks import prepare
+
+    settings.load.cache_clear()
+    assert prepare.main([]) == 0
+    yield
+    if not was_up:
+        stack("down")
+        stack("clean")
+
+
+@pytest.fixture(autouse=True)
+def _servers_where_marked(request: pytest.FixtureRequest) -> None:
+    if SERVICES & {mark.name for mark in request.node.iter_markers()}:
+        request.getfixturevalue("servers")
