@@ -5,7 +5,7 @@ from typing import NamedTuple
 from pyflink.datastream import DataStream
 from pyflink.java_gateway import get_gateway
 
-from jobs.streams import columns
+from sinks.rows import columns
 
 
 class Judged(NamedTuple):

@@ -29,7 +29,11 @@ TOTALS = {
 
 
 def build(settings: Settings) -> StreamExecutionEnvironment:
-    """The whole job: source, decode, ledger, documents, combine, fold, totals."""
+    """The whole job: source, decode, ledger, documents, combine, fold, totals.
+
+    Raises:
+        NotReadyError: a server is away or lacks something that the job needs.
+    """
     env, tables = environment(settings)
     options = settings.deliveries
 
@@ -67,21 +71,11 @@ def build(settings: Settings) -> StreamExecutionEnvironment:
     return env
 
 
-def check(settings: Settings) -> None:
-    """Refuse to start while a server lacks something this job needs."""
-    kafka.check(settings, NAME)
-    postgres.check(settings, {})
-    if settings.deliveries.documents:
-        elasticsearch.check(settings, [NAME, *TOTALS])
-
-
 def main() -> None:
-    """Check the servers, build the job, hand it to the cluster."""
+    """Build the job and hand it to the cluster."""
     # The cluster's Python workers get this package's code with the job itself and need not have it installed.
     cloudpickle.register_pickle_by_value(jobs)
-    settings = load()
-    check(settings)
-    build(settings).execute(NAME)
+    build(load()).execute(NAME)
 
 
 if __name__ == "__main__":

@@ -37,9 +37,3 @@ def rows(table_env: StreamTableEnvironment, query: str, name: str | None = None,
     row_data = get_gateway().jvm.java.lang.Class.forName("org.apache.flink.table.data.RowData")
     j_type = j_table.getResolvedSchema().toPhysicalRowDataType().bridgedTo(row_data)
     return DataStream(table_env._j_tenv.toDataStream(j_table, j_type))
-
-
-def columns(stream: DataStream) -> dict[str, int]:
-    """The columns of a stream of rows, each with its position."""
-    names = stream._j_data_stream.getType().getDataType().getLogicalType().getFieldNames()
-    return {names.get(i): i for i in range(names.size())}

@@ -13,7 +13,7 @@ from pyflink.java_gateway import get_gateway
 from pyflink.util.java_utils import to_jarray
 
 from jobs.rules.totals import NOTHING, Sums
-from jobs.streams import columns
+from sinks.rows import columns
 
 TOTAL = Types.ROW_NAMED(
     ["total", "day", "key", "orders", "pay", "charge"],

@@ -6,7 +6,6 @@ growing pauses while the stream is held back; a document that is refused goes to
 """
 
 import json
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import elastic_transport
@@ -19,6 +18,10 @@ from sinks.kafka import dead_letter_topic
 if TYPE_CHECKING:
     from pyflink.datastream import DataStream
 
+MAX_BATCH_DOCUMENTS = 2_000
+MAX_BATCH_BYTES = 2 * 1024 * 1024
+MAX_BULKS_IN_FLIGHT = 2
+MAX_BUFFERED_MS = 1_000
 TEMPLATES = ROOT / "conf" / "elasticsearch"
 
 
@@ -31,16 +34,24 @@ def documents(stream: "DataStream", index: str, *, topic: str, settings: Setting
         index: its template is conf/elasticsearch/<index>.json.
         topic: whose dead-letter topic takes what Elasticsearch refuses.
         settings: the server and the brokers.
+
+    Raises:
+        NotReadyError: the server, the key or the index template is missing.
     """
     from pyflink.datastream.connectors import Sink
     from pyflink.java_gateway import get_gateway
 
+    check(settings, index)
     key = settings.elasticsearch.api_key
     sink = get_gateway().jvm.citystream.elasticsearch.ElasticsearchSink(
         settings.elasticsearch.url,
         key.get_secret_value() if key else None,
         index,
-        stream._j_data_stream.getType().getDataType().getLogicalType(),
+        stream._j_data_stream.getType().getDataType(),
+        MAX_BATCH_DOCUMENTS,
+        MAX_BATCH_BYTES,
+        MAX_BULKS_IN_FLIGHT,
+        MAX_BUFFERED_MS,
         settings.kafka.bootstrap_servers,
         dead_letter_topic(topic),
     )
@@ -71,7 +82,7 @@ def apply_templates(settings: Settings) -> list[str]:
     return names
 
 
-def check(settings: Settings, indices: Iterable[str]) -> None:
+def check(settings: Settings, index: str) -> None:
     """Refuse to start where the server, the key or an index template is missing.
 
     Raises:
@@ -79,10 +90,9 @@ def check(settings: Settings, indices: Iterable[str]) -> None:
     """
     try:
         with client(settings) as elasticsearch:
-            for index in indices:
-                if not elasticsearch.indices.exists_index_template(name=index):
-                    message = f"Elasticsearch has no index template {index}: run `make prepare`."
-                    raise NotReadyError(message)
+            if not elasticsearch.indices.exists_index_template(name=index):
+                message = f"Elasticsearch has no index template {index}: run `make prepare`."
+                raise NotReadyError(message)
     except (ApiError, elastic_transport.TransportError) as error:
         raise NotReadyError(_remedy(error, settings)) from error
 
@@ -92,7 +102,7 @@ def _remedy(error: Exception, settings: Settings) -> str:
     if isinstance(error, AuthenticationException):
         return f"Elasticsearch at {url} does not know this API key: set ELASTICSEARCH_API_KEY."
     if isinstance(error, AuthorizationException):
-        return f"Elasticsearch at {url} does not let this API key do it: give it the rights that `make up` gives ({error})."
+        return f"Elasticsearch at {url} forbids it to this API key; it needs the rights `make up` gives ({error})."
     if isinstance(error, elastic_transport.ConnectionError):
         return f"Elasticsearch does not answer at {url}: start it (`make up`) or set ELASTICSEARCH_URL."
     return f"Elasticsearch at {url} refused: {error}"

@@ -29,11 +29,16 @@ def dead_letter_topic(topic: str) -> str:
 
 
 def dead_letters(stream: "DataStream", topic: str, settings: Settings) -> None:
-    """Write JSON strings to the dead-letter topic of `topic`, exactly once."""
+    """Write JSON strings to the dead-letter topic of `topic`, exactly once.
+
+    Raises:
+        NotReadyError: a topic is missing, or the brokers would cut the sink's transactions short.
+    """
     from pyflink.common.serialization import SimpleStringSchema
     from pyflink.datastream.connectors.base import DeliveryGuarantee
     from pyflink.datastream.connectors.kafka import KafkaRecordSerializationSchema, KafkaSink
 
+    check(settings, topic)
     to = dead_letter_topic(topic)
     sink = (
         KafkaSink.builder()

@@ -12,7 +12,7 @@ All three wait for a server that is away, with growing pauses, and hold the stre
 
 import contextlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import psycopg2
@@ -20,6 +20,7 @@ from psycopg2 import errors
 
 from conf.settings import ROOT, Settings
 from sinks.errors import NotReadyError
+from sinks.rows import columns, row_type
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -33,7 +34,7 @@ log = logging.getLogger(__name__)
 
 
 def ledger(stream: "DataStream", table: str, key: str, *, time: str, writer: str, settings: Settings) -> None:
-    """Write rows, each once, into `table`.
+    """Write rows, each once, into `table`; the job refuses to start where the table can't take them.
 
     Args:
         stream: rows with the table's columns.
@@ -46,10 +47,11 @@ def ledger(stream: "DataStream", table: str, key: str, *, time: str, writer: str
     if settings.deliveries.ledger == "upsert":
         _upsert(stream, table, [key], version=None, settings=settings, name=writer)
         return
+    check(settings, table, columns(stream))
     from pyflink.java_gateway import get_gateway
 
     sink = get_gateway().jvm.citystream.postgres.StagedCommitSink(
-        *_connection(settings), table, writer, _row_type(stream), time
+        *_connection(settings), table, writer, row_type(stream), time
     )
     _attach(stream, sink, writer)
 
@@ -65,18 +67,15 @@ def _upsert(
     from pyflink.java_gateway import get_gateway
     from pyflink.util.java_utils import to_jarray
 
+    check(settings, table, columns(stream))
     jvm = get_gateway().jvm
     keys = to_jarray(jvm.String, list(key))
-    sink = jvm.citystream.postgres.UpsertSink(*_connection(settings), table, _row_type(stream), keys, version)
+    sink = jvm.citystream.postgres.UpsertSink(*_connection(settings), table, row_type(stream), keys, version)
     _attach(stream, sink, name)
 
 
 def _connection(settings: Settings) -> tuple[str, str, str]:
     return settings.postgres.jdbc_url, settings.postgres.user, settings.postgres.password
-
-
-def _row_type(stream: "DataStream") -> Any:  # noqa: ANN401 - a py4j object
-    return stream._j_data_stream.getType().getDataType().getLogicalType()
 
 
 def _attach(stream: "DataStream", j_sink: Any, name: str) -> None:  # noqa: ANN401 - a py4j object
@@ -135,26 +134,21 @@ def migrate(settings: Settings) -> list[str]:
     return done
 
 
-def check(settings: Settings, tables: dict[str, Sequence[str]]) -> None:
-    """Refuse to start where a table or one of its columns is missing.
-
-    Args:
-        settings: the database.
-        tables: the columns that the job writes, by table.
+def check(settings: Settings, table: str, wanted: Iterable[str]) -> None:
+    """Refuse to start where a table or one of the columns to be written is missing.
 
     Raises:
         NotReadyError: says what to change.
     """
     with connect(settings) as connection, connection.cursor() as cursor:
-        for table, wanted in tables.items():
-            cursor.execute(
-                "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped",
-                (table,),
-            )
-            there = {name for (name,) in cursor.fetchall()}
-            if not there:
-                message = f"PostgreSQL has no table {table}: run `make prepare`."
-                raise NotReadyError(message)
-            if missing := [column for column in wanted if column not in there]:
-                message = f"Table {table} has no column {', '.join(missing)}: run `make prepare`."
-                raise NotReadyError(message)
+        cursor.execute(
+            "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped",
+            (table,),
+        )
+        there = {name for (name,) in cursor.fetchall()}
+    if not there:
+        message = f"PostgreSQL has no table {table}: run `make prepare`."
+        raise NotReadyError(message)
+    if missing := [column for column in wanted if column not in there]:
+        message = f"Table {table} has no column {', '.join(missing)}: run `make prepare`."
+        raise NotReadyError(message)

@@ -104,6 +104,15 @@ class Cluster:
             time.sleep(0.2)
         yield operation["location"]
 
+    def cancel(self, job: str) -> None:
+        """Cancel a job without a savepoint; its retained checkpoints stay."""
+        self._call("PATCH", f"/jobs/{job}?mode=cancel")
+
+    def restarts(self, job: str) -> int:
+        """How often the job was restarted."""
+        values = self._call("GET", f"/jobs/{job}/metrics", params={"get": "numRestarts"})
+        return int(float(values[0]["value"])) if values else 0
+
     def metric(self, job: str, name: str) -> float | None:
         """The sum over all subtasks and vertices of the metrics whose name ends in `name`; None when there is none."""
         total: float | None = None

@@ -1,0 +1,105 @@
+"""Kill TaskManagers and Python workers at random moments, rescale from a savepoint: every order is there, once."""
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from conf.settings import Settings
+from stack import control
+from stack.cluster import Cluster
+from tests import deliveries
+
+pytestmark = [pytest.mark.chaos, pytest.mark.kafka, pytest.mark.postgres, pytest.mark.elasticsearch, pytest.mark.flink]
+
+LONG = os.environ.get("CITYSTREAM_CHAOS") == "long"
+RATE = 5_000
+KILLS = 3 if LONG else 1
+# Seconds between one kill and the next, so that some fall into a recovery, some into a checkpoint, some into neither.
+BETWEEN = (8, 25) if LONG else (6, 10)
+RECOVERY_SECONDS = 15
+
+
+def descendants(root: psutil.Process, word: str) -> list[psutil.Process]:
+    """The processes below `root` whose command line holds `word`."""
+    found = []
+    for process in root.children(recursive=True):
+        try:
+            if any(word in part for part in process.cmdline()):
+                found.append(process)
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+def task_managers(settings: Settings) -> list[psutil.Process]:
+    """The TaskManagers of this suite's own stack, and no other's."""
+    supervisor = psutil.Process(int((settings.stack.path / "supervisord.pid").read_text()))
+    return descendants(supervisor, "TaskManagerRunner")
+
+
+def python_workers(settings: Settings) -> list[psutil.Process]:
+    """The Python workers of this suite's own TaskManagers."""
+    return [worker for manager in task_managers(settings) for worker in descendants(manager, "pyflink.fn_execution")]
+
+
+def processed(cluster: Cluster) -> float:
+    """How many records the job's source has read since its tasks started; 0 while they don't run."""
+    job = cluster.running(deliveries.TOPIC)
+    if job is None or not cluster.all_tasks_running(job):
+        return 0.0
+    return cluster.metric(job, "Source__deliveries[1].numRecordsOut") or 0.0
+
+
+def restarts(cluster: Cluster) -> int:
+    job = cluster.running(deliveries.TOPIC)
+    return cluster.restarts(job) if job else 0
+
+
+@pytest.mark.timeout(1500)
+def test_nothing_is_lost_or_doubled_whatever_is_killed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = deliveries.settings()
+    cluster = Cluster(settings.flink.url)
+    dice = random.Random(os.environ.get("CITYSTREAM_CHAOS_SEED", "1"))
+    kills = ["TaskManager", "Python worker"] * KILLS
+    dice.shuffle(kills)
+    seconds = int(sum(BETWEEN) / 2 * len(kills) + 20 * len(kills) + 30)
+    recovered: list[str] = []
+
+    with deliveries.running(settings, parallelism=2):
+        generator = deliveries.Generator(
+            tmp_path / "manifest",
+            rate=RATE,
+            count=RATE * seconds,
+            seed=dice.randrange(2**31),
+            malformed_share=0.01,
+            late_share=0.02,
+            duplicate_share=0.01,
+        )
+        deliveries.await_that(lambda: processed(cluster) > 0, 60, "the job reads orders")
+        for number, kill in enumerate(kills):
+            time.sleep(dice.uniform(*BETWEEN))
+            before = restarts(cluster)
+            victims = task_managers(settings) if kill == "TaskManager" else python_workers(settings)
+            victim = dice.choice(victims)
+            victim.send_signal(signal.SIGKILL)
+            began = time.monotonic()
+            deliveries.await_that(
+                lambda before=before: restarts(cluster) > before, 60, f"the loss of a {kill} is noticed"
+            )
+            deliveries.await_that(lambda: processed(cluster) > 0, 60, f"processing goes on after the loss of a {kill}")
+            recovered.append(f"{kill}: {time.monotonic() - began:.1f} s")
+            if number == len(kills) // 2:
+                control.stop(settings, deliveries.TOPIC)
+                control.resume(settings, deliveries.TOPIC, parallelism=3)
+        generator.finish(seconds * 2 + 60)
+        deliveries.assert_every_promise(settings, generator, seconds=180)
+
+    with capsys.disabled():
+        print("\nprocessing went on after the kill of a " + ", ".join(recovered))
+    slowest = max(float(line.split(": ")[1].removesuffix(" s")) for line in recovered)
+    assert slowest <= RECOVERY_SECONDS

@@ -1,0 +1,174 @@
+"""What tests of the whole deliveries job share: a clean slate, the generator, and the check of every promise."""
+
+import base64
+import contextlib
+import json
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from generators.deliveries import read_manifest
+from kafka import KafkaProducer
+
+from conf.settings import ROOT, Settings, load
+from sinks import elasticsearch, kafka, postgres
+from stack import control, reconcile
+from stack.cluster import Cluster
+
+TOPIC = "deliveries"
+LETTERS = kafka.dead_letter_topic(TOPIC)
+
+
+def clean_slate(settings: Settings) -> None:
+    """No job, empty topics, tables, indices and staging."""
+    cluster = Cluster(settings.flink.url)
+    while job := cluster.running(TOPIC):
+        with contextlib.suppress(Exception):
+            cluster.cancel(job)
+        time.sleep(0.5)
+    (settings.stack.path / "jobs" / f"{TOPIC}.jsonl").unlink(missing_ok=True)
+    with contextlib.closing(kafka.admin(settings)) as admin:
+        there = set(admin.list_topics()) & {TOPIC, LETTERS}
+        if there:
+            admin.delete_topics(list(there))
+        await_that(lambda: not set(admin.list_topics()) & {TOPIC, LETTERS}, 30, "the topics are deleted")
+    kafka.create_topics(settings)
+    with postgres.connect(settings) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'staging' AND tablename LIKE 'e\\_%'")
+        for (table,) in cursor.fetchall():
+            cursor.execute(f'DROP TABLE staging."{table}"')
+        cursor.execute("TRUNCATE staging.epochs, staging.writers")
+        cursor.execute("TRUNCATE " + ", ".join([reconcile.LEDGER, *reconcile.TOTALS]))
+    with elasticsearch.client(settings) as client:
+        for index in (TOPIC, *reconcile.TOTALS):
+            client.options(ignore_status=404).indices.delete(index=index)
+
+
+def await_that(condition, seconds: float, what: str) -> float:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """Wait until the condition holds; return how many seconds it took."""
+    began = time.monotonic()
+    while not condition():
+        assert time.monotonic() - began < seconds, f"not within {seconds:.0f} s: {what}"
+        time.sleep(0.2)
+    return time.monotonic() - began
+
+
+class Generator:
+    """The order generator as a process of its own."""
+
+    def __init__(self, manifest: Path, **options: object) -> None:
+        self.manifest = manifest
+        flags = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+        command = [sys.executable, "-m", "generators.deliveries", "--no-day-curve", f"--manifest={manifest}", *flags]
+        self._log = manifest.with_suffix(".log")
+        with self._log.open("w") as log:
+            self.process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+
+    def finish(self, seconds: float) -> None:
+        """Wait until it has produced everything."""
+        assert self.process.wait(seconds) == 0, self._log.read_text()
+
+    def produced(self) -> tuple[set[str], Counter[str], int]:
+        """The valid ids, how many malformed records of each kind, and how many repeats."""
+        valid: list[str] = []
+        malformed: Counter[str] = Counter()
+        repeats = 0
+        for kind, key, reason in read_manifest(self.manifest):
+            if kind == "valid":
+                valid.append(key)
+            elif kind == "malformed":
+                malformed[reason] += 1
+            else:
+                repeats += 1
+        assert len(valid) == len(set(valid))
+        return set(valid), malformed, repeats
+
+
+def dead_letters(settings: Settings) -> list[dict[str, object]]:
+    """Every dead letter that a completed checkpoint contains."""
+    letters: list[dict[str, object]] = []
+    reconcile.read_dead_letters(settings, TOPIC, lambda value: letters.append(json.loads(value)))
+    return letters
+
+
+def ledger_ids(settings: Settings) -> list[str]:
+    """The order ids in the ledger."""
+    with postgres.connect(settings) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT order_id FROM delivery_information")
+        return [order_id for (order_id,) in cursor.fetchall()]
+
+
+def document_ids(settings: Settings) -> set[str]:
+    """The ids of all order documents."""
+    from elasticsearch.helpers import scan
+
+    with elasticsearch.client(settings) as client:
+        client.indices.refresh(index=TOPIC)
+        return {hit["_id"] for hit in scan(client, index=TOPIC, query={"_source": False}, size=5000)}
+
+
+def staged_tables(settings: Settings) -> int:
+    """How many staging tables are left."""
+    with postgres.connect(settings) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'staging' AND tablename LIKE 'e\\_%'")
+        row = cursor.fetchone()
+        return int(row[0]) if row else 0
+
+
+def assert_every_promise(settings: Settings, generator: Generator, *, seconds: float) -> None:
+    """Drain the job, then hold tables, documents and dead letters against what was produced."""
+    valid, malformed, repeats = generator.produced()
+    report = reconcile.await_agreement(settings, seconds)
+    ids = ledger_ids(settings)
+    assert set(ids) == valid, f"{len(valid - set(ids))} orders missing, {len(set(ids) - valid)} too many"
+    assert len(ids) == len(valid)
+    assert not any(report.totals.values()), report.totals
+    assert report.repeats == repeats
+    assert document_ids(settings) == valid
+
+    letters = dead_letters(settings)
+    places = Counter((letter["topic"], letter["partition"], letter["offset"]) for letter in letters)
+    assert len(letters) == sum(malformed.values()), report.dead_letters
+    assert max(places.values(), default=1) == 1, "a dead letter came twice"
+    assert all(letter["reason"] for letter in letters)
+
+    assert report.staged == 0
+    assert staged_tables(settings) == 0
+    assert not report.wrong, report.wrong
+
+
+@contextlib.contextmanager
+def running(settings: Settings, *, parallelism: int | None = None) -> Iterator[str]:
+    """The job from a clean slate; cancelled at the end."""
+    clean_slate(settings)
+    job = control.submit(settings, TOPIC, parallelism=parallelism)
+    try:
+        yield job
+    finally:
+        cluster = Cluster(settings.flink.url)
+        if left := cluster.running(TOPIC):
+            cluster.cancel(left)
+
+
+def send(settings: Settings, *values: bytes | None, key: bytes = b"k") -> None:
+    """Produce these values."""
+    with contextlib.closing(
+        KafkaProducer(bootstrap_servers=settings.kafka.bootstrap_servers.split(","), acks="all", max_request_size=2**22)
+    ) as producer:
+        for value in values:
+            producer.send(TOPIC, value, key).get(30)
+
+
+def raw(letter: dict[str, object]) -> bytes | None:
+    """The record a dead letter was made of."""
+    encoded = letter["raw_base64"]
+    return None if encoded is None else base64.b64decode(str(encoded))
+
+
+def settings() -> Settings:
+    """The suite's settings, with the addresses of the servers that are up now."""
+    load.cache_clear()
+    return load()
