@@ -34,6 +34,11 @@ def rows(table_env: StreamTableEnvironment, query: str, name: str | None = None,
     """
     table_env.get_config().set("table.exec.uid.format", f"{name or query}.<type>.<transformation>")
     j_table = table_env.sql_query(sql(query, **values))._j_table
-    row_data = get_gateway().jvm.java.lang.Class.forName("org.apache.flink.table.data.RowData")
-    j_type = j_table.getResolvedSchema().toPhysicalRowDataType().bridgedTo(row_data)
-    return DataStream(table_env._j_tenv.toDataStream(j_table, j_type))
+    jvm = get_gateway().jvm
+    row_data = jvm.java.lang.Class.forName("org.apache.flink.table.data.RowData")
+    j_type = j_table.getResolvedSchema().toPhysicalRowDataType().notNull().bridgedTo(row_data)
+    j_stream = table_env._j_tenv.toDataStream(j_table, j_type)
+    # The rows are the runtime's own; its serializer needs no conversion, unlike the one for external types.
+    internal = jvm.org.apache.flink.table.runtime.typeutils.InternalTypeInfo.of(j_type.getLogicalType())
+    j_stream.getTransformation().setOutputType(internal)
+    return DataStream(j_stream)
