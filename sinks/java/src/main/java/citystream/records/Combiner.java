@@ -1,0 +1,282 @@
+package citystream.records;
+
+import java.time.LocalDate;
+import java.util.Arrays;
+import org.apache.flink.api.common.ExecutionConfig;
+import org.apache.flink.api.common.typeinfo.TypeInformation;
+import org.apache.flink.api.common.typeinfo.Types;
+import org.apache.flink.api.java.typeutils.InputTypeConfigurable;
+import org.apache.flink.api.java.typeutils.RowTypeInfo;
+import org.apache.flink.streaming.api.operators.AbstractStreamOperator;
+import org.apache.flink.streaming.api.operators.BoundedOneInput;
+import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
+import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
+import org.apache.flink.table.data.RowData;
+import org.apache.flink.table.data.binary.BinaryStringData;
+import org.apache.flink.table.runtime.typeutils.InternalTypeInfo;
+import org.apache.flink.table.types.logical.LogicalType;
+import org.apache.flink.table.types.logical.LogicalTypeRoot;
+import org.apache.flink.types.Row;
+
+/**
+ * Adds rows up before they are shuffled to Python: one partial sum per (total, day, key) and interval, instead of a row
+ * per event. A partial is {@code Row(total STRING, day STRING yyyy-MM-dd, key STRING, count LONG, sum LONG, ...)}.
+ *
+ * <p>It has no state, and needs none: everything held is sent before a checkpoint's barrier, so a checkpoint never finds
+ * a row in here, and what is replayed after a failure is exactly what was not yet counted. It also sends every {@code
+ * everyMillis} of processing time, at the end of the input, and a total that has grown to {@link #MAX_KEYS} keys.
+ *
+ * <p>Nothing of a row is kept (a new key is copied), so object reuse is safe. Sums that leave the range of a long fail
+ * the job rather than wrap.
+ */
+public final class Combiner extends AbstractStreamOperator<Row>
+        implements OneInputStreamOperator<RowData, Row>, BoundedOneInput, InputTypeConfigurable {
+    private static final long serialVersionUID = 1L;
+
+    /** So many keys in one total are sent at once, to bound the heap. */
+    static final int MAX_KEYS = 100_000;
+
+    private final long everyMillis;
+    private final int dayIndex;
+    private final String[] totals;
+    private final int[] keyIndexes;
+    private final int[] sumIndexes;
+    private final boolean[] isLong;
+    private boolean typed;
+
+    private transient Partials[] partials;
+    private transient long[] addends;
+    private transient boolean timerPending;
+    private transient int lastDay;
+    private transient String lastDayText;
+
+    /**
+     * @param everyMillis how long a row is held at most
+     * @param dayIndex a DATE column, never null
+     * @param totals the names of the totals
+     * @param keyIndexes per total the STRING column of its key, or -1 for a total per day alone; a row whose key is null
+     *     is not part of that total
+     * @param sumIndexes INT or BIGINT columns to add up; null counts as nothing
+     */
+    public Combiner(long everyMillis, int dayIndex, String[] totals, int[] keyIndexes, int[] sumIndexes) {
+        if (everyMillis <= 0) {
+            throw new IllegalArgumentException("The interval must be positive, not " + everyMillis + " ms");
+        }
+        if (totals.length == 0 || totals.length != keyIndexes.length) {
+            throw new IllegalArgumentException(
+                    "Each total needs its key: " + totals.length + " totals, " + keyIndexes.length + " keys");
+        }
+        this.everyMillis = everyMillis;
+        this.dayIndex = dayIndex;
+        this.totals = totals.clone();
+        this.keyIndexes = keyIndexes.clone();
+        this.sumIndexes = sumIndexes.clone();
+        this.isLong = new boolean[sumIndexes.length];
+    }
+
+    /** The type of the partials: total, day, key, then {@code longs}: the count's name and the sums' names. */
+    public static TypeInformation<Row> outputType(String[] longs) {
+        String[] names = new String[3 + longs.length];
+        TypeInformation<?>[] types = new TypeInformation<?>[names.length];
+        names[0] = "total";
+        names[1] = "day";
+        names[2] = "key";
+        System.arraycopy(longs, 0, names, 3, longs.length);
+        Arrays.fill(types, 0, 3, Types.STRING);
+        Arrays.fill(types, 3, types.length, Types.LONG);
+        return new RowTypeInfo(types, names);
+    }
+
+    /** Called by Flink when the job is put together: wrong columns are refused there, not on a TaskManager. */
+    @Override
+    public void setInputType(TypeInformation<?> type, ExecutionConfig config) {
+        if (!(type instanceof InternalTypeInfo)) {
+            throw new IllegalArgumentException("The combiner adds up RowData of a table, not " + type);
+        }
+        LogicalType[] columns = ((InternalTypeInfo<?>) type).toRowType().getChildren().toArray(new LogicalType[0]);
+        require(columns, dayIndex, LogicalTypeRoot.DATE);
+        for (int index : keyIndexes) {
+            if (index != -1) {
+                require(columns, index, LogicalTypeRoot.VARCHAR);
+            }
+        }
+        for (int i = 0; i < sumIndexes.length; i++) {
+            isLong[i] = require(columns, sumIndexes[i], LogicalTypeRoot.INTEGER, LogicalTypeRoot.BIGINT)
+                    == LogicalTypeRoot.BIGINT;
+        }
+        typed = true;
+    }
+
+    private static LogicalTypeRoot require(LogicalType[] columns, int index, LogicalTypeRoot... roots) {
+        if (index < 0 || index >= columns.length) {
+            throw new IllegalArgumentException("There is no column " + index + " in a row of " + columns.length);
+        }
+        LogicalTypeRoot root = columns[index].getTypeRoot();
+        if (!Arrays.asList(roots).contains(root)) {
+            throw new IllegalArgumentException(
+                    "Column " + index + " is " + columns[index] + ", the combiner needs " + Arrays.toString(roots));
+        }
+        return root;
+    }
+
+    @Override
+    public void open() throws Exception {
+        super.open();
+        if (!typed) {
+            throw new IllegalStateException("The combiner was not told its input's type: add it with transform()");
+        }
+        partials = new Partials[totals.length];
+        for (int i = 0; i < partials.length; i++) {
+            partials[i] = new Partials();
+        }
+        addends = new long[sumIndexes.length];
+        lastDayText = null;
+        timerPending = false;
+    }
+
+    @Override
+    public void processElement(StreamRecord<RowData> element) {
+        RowData row = element.getValue();
+        if (row.isNullAt(dayIndex)) {
+            throw new IllegalArgumentException(
+                    "Column " + dayIndex + ", the day, is null: let rows without a day become dead letters");
+        }
+        int day = row.getInt(dayIndex);
+        for (int i = 0; i < addends.length; i++) {
+            int index = sumIndexes[i];
+            addends[i] = row.isNullAt(index) ? 0 : isLong[i] ? row.getLong(index) : row.getInt(index);
+        }
+        for (int i = 0; i < partials.length; i++) {
+            int index = keyIndexes[i];
+            if (index == -1) {
+                add(i, day, BinaryStringData.EMPTY_UTF8);
+            } else if (!row.isNullAt(index)) {
+                add(i, day, (BinaryStringData) row.getString(index));
+            }
+        }
+        if (!timerPending) {
+            timerPending = true;
+            long at = getProcessingTimeService().getCurrentProcessingTime() + everyMillis;
+            getProcessingTimeService().registerTimer(at, time -> {
+                timerPending = false;
+                flush();
+            });
+        }
+    }
+
+    private void add(int total, int day, BinaryStringData key) {
+        Partials p = partials[total];
+        p.add(day, key, addends);
+        if (p.size >= MAX_KEYS) {
+            flush(total);
+        }
+    }
+
+    @Override
+    public void prepareSnapshotPreBarrier(long checkpointId) {
+        flush();
+    }
+
+    @Override
+    public void endInput() {
+        flush();
+    }
+
+    private void flush() {
+        for (int i = 0; i < partials.length; i++) {
+            flush(i);
+        }
+    }
+
+    private void flush(int total) {
+        Partials p = partials[total];
+        for (int i = 0; i < p.size; i++) {
+            Partial partial = p.entries[i];
+            long[] sums = partial.sums;
+            Row row = new Row(4 + sums.length);
+            row.setField(0, totals[total]);
+            row.setField(1, dayText(partial.day));
+            row.setField(2, partial.key.toString());
+            row.setField(3, partial.count);
+            for (int j = 0; j < sums.length; j++) {
+                row.setField(4 + j, sums[j]);
+            }
+            output.collect(new StreamRecord<>(row));
+        }
+        p.clear();
+    }
+
+    private String dayText(int day) {
+        if (lastDayText == null || day != lastDay) {
+            lastDay = day;
+            lastDayText = LocalDate.ofEpochDay(day).toString();
+        }
+        return lastDayText;
+    }
+
+    private static final class Partial {
+        final int hash;
+        final int day;
+        final BinaryStringData key;
+        final long[] sums;
+        long count = 1;
+
+        Partial(int hash, int day, BinaryStringData key, long[] sums) {
+            this.hash = hash;
+            this.day = day;
+            this.key = key;
+            this.sums = sums;
+        }
+    }
+
+    /** A hash map of (day, key), open addressing: found without making an object, sent in order of arrival. */
+    private static final class Partials {
+        private Partial[] table = new Partial[64];
+        private Partial[] entries = new Partial[32];
+        private int size;
+
+        void add(int day, BinaryStringData key, long[] addends) {
+            int hash = (key.hashCode() * 31 + day) * 0x9E3779B9;
+            hash ^= hash >>> 16;
+            int mask = table.length - 1;
+            int at = hash & mask;
+            for (Partial p; (p = table[at]) != null; at = (at + 1) & mask) {
+                if (p.hash == hash && p.day == day && p.key.equals(key)) {
+                    p.count++;
+                    long[] sums = p.sums;
+                    for (int i = 0; i < sums.length; i++) {
+                        sums[i] = Math.addExact(sums[i], addends[i]);
+                    }
+                    return;
+                }
+            }
+            Partial added = new Partial(hash, day, key.copy(), addends.clone());
+            table[at] = added;
+            entries[size++] = added;
+            if (size == entries.length) {
+                grow();
+            }
+        }
+
+        private void grow() {
+            entries = Arrays.copyOf(entries, 2 * entries.length);
+            table = new Partial[2 * table.length];
+            int mask = table.length - 1;
+            for (int i = 0; i < size; i++) {
+                int at = entries[i].hash & mask;
+                while (table[at] != null) {
+                    at = (at + 1) & mask;
+                }
+                table[at] = entries[i];
+            }
+        }
+
+        void clear() {
+            if (size > 0) {
+                Arrays.fill(table, null);
+                Arrays.fill(entries, 0, size, null);
+                size = 0;
+            }
+        }
+    }
+}
