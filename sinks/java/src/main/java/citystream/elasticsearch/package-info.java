@@ -1,0 +1,2 @@
+/** Documents into Elasticsearch: at-least-once delivery, exactly-once result. */
+package citystream.elasticsearch;
