@@ -1,7 +1,7 @@
 """The map of the city that every stream shares: the districts of Daegu and its apartment complexes.
 
-Both lie in data files, `conf/city/districts.yaml` and `conf/city/complexes.csv`, so that a complex has the same id, name
-and place in every run and every stream. The districts and their boundaries are real; the complexes are invented: a
+Both lie in data files, `conf/city/districts.yaml` and `conf/city/complexes.csv`, so that a complex has the same id,
+name and place in every run and every stream. The districts and their boundaries are real; the complexes are invented: a
 brand or a plain name of the kind that Daegu's complexes have, on a point drawn inside a real residential
 neighbourhood.
 
@@ -146,25 +146,30 @@ _GROUNDS = (
     ),
     _Ground(
         "27230", "북구", "Buk-gu", 420_000,
-        "칠성동2가 침산동 고성동3가 대현동 산격동 복현동 동변동 서변동 읍내동 학정동 국우동 구암동 동천동 관음동 태전동 "
+        "칠성동2가 침산동 고성동3가 대현동 산격동 복현동 동변동 서변동 "
+        "읍내동 학정동 국우동 구암동 동천동 관음동 태전동 "
         "매천동 금호동 사수동",
         "칠곡중앙대로 침산로 대학로 동북로 구암로 학정로 관음로 태전로 매천로 호국로 고성로 유통단지로",
     ),
     _Ground(
         "27260", "수성구", "Suseong-gu", 410_000,
-        "범어동 만촌동 수성동1가 수성동4가 황금동 중동 상동 파동 두산동 지산동 범물동 시지동 매호동 사월동 신매동 노변동",
+        "범어동 만촌동 수성동1가 수성동4가 황금동 중동 상동 파동 두산동 "
+        "지산동 범물동 시지동 매호동 사월동 신매동 노변동",
         "달구벌대로 동대구로 무학로 지범로 청수로 들안로 수성로 범어천로 용학로 고산로 노변공원로 신매로",
     ),
     _Ground(
         "27290", "달서구", "Dalseo-gu", 525_000,
-        "성당동 두류동 신당동 이곡동 장기동 용산동 죽전동 감삼동 본리동 상인동 도원동 진천동 유천동 대천동 월성동 송현동 "
+        "성당동 두류동 신당동 이곡동 장기동 용산동 죽전동 감삼동 본리동 "
+        "상인동 도원동 진천동 유천동 대천동 월성동 송현동 "
         "대곡동 본동 호산동",
         "월배로 상화로 조암로 와룡로 달구벌대로 구마로 송현로 한실로 월곡로 이곡공원로 선원로 용산로 월성로",
     ),
     _Ground(
         "27710", "달성군", "Dalseong-gun", 258_000,
-        "화원읍/천내리 화원읍/명곡리 화원읍/설화리 화원읍/본리리 다사읍/매곡리 다사읍/죽곡리 다사읍/서재리 다사읍/세천리 "
-        "논공읍/북리 논공읍/남리 옥포읍/강림리 옥포읍/교항리 현풍읍/중리 현풍읍/원교리 유가읍/봉리 유가읍/용리 구지면/창리 "
+        "화원읍/천내리 화원읍/명곡리 화원읍/설화리 화원읍/본리리 다사읍/매곡리 "
+        "다사읍/죽곡리 다사읍/서재리 다사읍/세천리 "
+        "논공읍/북리 논공읍/남리 옥포읍/강림리 옥포읍/교항리 현풍읍/중리 "
+        "현풍읍/원교리 유가읍/봉리 유가읍/용리 구지면/창리 "
         "구지면/응암리 가창면/용계리",
         "비슬로 현풍로 테크노중앙대로 테크노북로 다사로 대실역남로 서재로 논공로 옥포로 국가산단대로",
     ),
@@ -179,10 +184,11 @@ _GROUNDS = (
 # The boundaries still carry the names these three had before they became towns in 2018.
 _FORMER_NAMES = {"옥포읍": "옥포면", "현풍읍": "현풍면", "유가읍": "유가면"}
 
-_BRANDS = (
-    "푸르지오 e편한세상 아이파크 힐스테이트 자이 더샵 롯데캐슬 래미안 화성파크드림 서한이다음 태왕아너스 우방아이유쉘 "
-    "보성타운 청구타운 동서타운 한라하우젠트 코오롱하늘채 삼정그린코아 동일하이빌 서희스타힐스 센트레빌 영남네오빌"
-).split()
+_BRANDS = """
+    푸르지오 e편한세상 아이파크 힐스테이트 자이 더샵 롯데캐슬 래미안 화성파크드림 서한이다음 태왕아너스
+    우방아이유쉘 보성타운 청구타운 동서타운 한라하우젠트 코오롱하늘채 삼정그린코아 동일하이빌 서희스타힐스
+    센트레빌 영남네오빌
+"""
 _SUFFIXES = ("", "", "", "1단지", "2단지", "3단지", "센트럴", "리버뷰", "파크", "1차", "2차", "더퍼스트")
 
 
@@ -195,7 +201,8 @@ def _boundaries() -> dict[tuple[str, str], Any]:
     for level in ("sigungu", "emd", "ri"):
         for polygon, about in zip(*source.load(level), strict=True):
             name = "/".join(about[part] for part in ("emd", "ri") if about.get(part))
-            found[about["code"][:5], name] = polygon
+            # The first level wins: the finer ones list places without a name of their own as well.
+            found.setdefault((about["code"][:5], name), polygon)
     return found
 
 
@@ -227,7 +234,7 @@ def _shares(weights: Sequence[int], total: int) -> list[int]:
 def _invent(ground: _Ground, count: int, boundaries: dict[tuple[str, str], Any], first: int) -> Iterator[Complex]:
     """Complexes of one district; the same ones every time."""
     draw = random.Random(f"citystream {ground.code}")
-    neighbourhoods, roads = ground.neighbourhoods.split(), ground.roads.split()
+    neighbourhoods, roads, brands = ground.neighbourhoods.split(), ground.roads.split(), _BRANDS.split()
     names: set[str] = set()
     for number in range(count):
         neighbourhood = neighbourhoods[number % len(neighbourhoods)]
@@ -236,9 +243,9 @@ def _invent(ground: _Ground, count: int, boundaries: dict[tuple[str, str], Any],
         lat, lon = _point_in(boundaries[ground.boundary_code or ground.code, boundary], draw)
         place = (village or town).rstrip("0123456789가")
         place = place[:-1] if len(place) > 2 else place
-        name = f"{place}{draw.choice(_BRANDS)}"
+        name = f"{place}{draw.choice(brands)}"
         while name in names:
-            name = f"{place}{draw.choice(_BRANDS)}{draw.choice(_SUFFIXES)}"
+            name = f"{place}{draw.choice(brands)}{draw.choice(_SUFFIXES)}"
         names.add(name)
         street = f"{town} " if village else ""
         yield Complex(

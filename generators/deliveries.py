@@ -194,24 +194,29 @@ class Publisher:
         Raises:
             GeneratorError: a record was not delivered.
         """
-        pending, tally, manifest = self._pending, self.tally, self.manifest
-        valid = late = 0
+        pending, tally = self._pending, self.tally
+        undelivered: list[BaseException] = []
         while pending and pending[0][0].is_done:
             future, record = pending.popleft()
             if future.failed():
-                pending.appendleft((future, record))
-                raise self._undelivered()
+                undelivered.append(future.exception)
+                continue
             if record.kind == "valid":
-                valid += 1
-                late += record.reason == "late"
+                tally.valid += 1
+                tally.late += record.reason == "late"
             elif record.kind == "malformed":
                 tally.malformed += 1
             else:
                 tally.repeats += 1
-            if manifest:
-                manifest.add(record)
-        tally.valid += valid
-        tally.late += late
+            if self.manifest:
+                self.manifest.add(record)
+        if undelivered:
+            cause = undelivered[0]
+            msg = (
+                f"{len(undelivered):,} records were not delivered to {self.topic} ({type(cause).__name__}: {cause}) "
+                f"and {len(pending):,} more are not acknowledged; {tally}"
+            )
+            raise GeneratorError(msg)
 
     def finish(self, seconds: float) -> None:
         """Wait for all acknowledgements.
@@ -225,13 +230,6 @@ class Publisher:
         if self._pending:
             msg = f"{len(self._pending):,} records were not acknowledged within {seconds:g} s; {self.tally}"
             raise GeneratorError(msg)
-
-    def _undelivered(self) -> GeneratorError:
-        failed = [future.exception for future, _ in self._pending if future.is_done and future.failed()]
-        return GeneratorError(
-            f"{len(failed):,} records were not delivered to {self.topic} ({type(failed[0]).__name__}: {failed[0]}), "
-            f"{len(self._pending) - len(failed):,} more are unacknowledged; {self.tally}"
-        )
 
 
 @dataclass
@@ -319,50 +317,55 @@ def produce(
     return publisher.tally
 
 
-def wait_for_topic(bootstrap_servers: str, topic: str, seconds: float, must_stop: Callable[[], bool]) -> None:
-    """Return when a broker answers and knows the topic.
+def _never() -> bool:
+    return False
+
+
+def wait_for_brokers(
+    bootstrap_servers: str, seconds: float, topic: str | None = None, must_stop: Callable[[], bool] = _never
+) -> None:
+    """Return when a broker answers and knows the topic, if one is given, or when asked to stop.
 
     Raises:
         GeneratorError: none does within so many seconds.
     """
     began = time.monotonic()
-    missing = f"a broker at {bootstrap_servers}"
     while not must_stop():
-        client = None
-        try:
-            client = KafkaAdminClient(bootstrap_servers=bootstrap_servers, bootstrap_timeout_ms=3_000)
-            if topic in client.list_topics():
-                return
-            missing = f"topic {topic} (missing: run `make prepare`)"
-        except KafkaError:
-            missing = f"a broker at {bootstrap_servers}"
-        finally:
-            if client:
+        awaited = f"a broker at {bootstrap_servers}"
+        remedy = f"no broker answers at {bootstrap_servers}: start the stack (`make up`) or set KAFKA_BOOTSTRAP_SERVERS"
+        with contextlib.suppress(KafkaError):
+            client = KafkaAdminClient(
+                bootstrap_servers=bootstrap_servers, bootstrap_timeout_ms=1000 * min(3.0, seconds)
+            )
+            try:
+                if topic is None or topic in client.list_topics():
+                    return
+            finally:
                 client.close()
+            awaited = f"topic {topic}"
+            remedy = f"topic {topic} is missing: run `make prepare`"
         waited = time.monotonic() - began
         if waited >= seconds:
-            msg = f"topic {topic} is missing: run `make prepare`"
-            if not missing.startswith("topic"):
-                msg = f"no broker answers at {bootstrap_servers} after {waited:.0f} s: is the stack up (`make up`)?"
-            raise GeneratorError(msg)
-        print(f"waiting for {missing} ({waited:.0f} s of {seconds:g} s)", file=sys.stderr, flush=True)
+            raise GeneratorError(remedy)
+        print(f"waiting for {awaited} ({waited:.0f} s of {seconds:g} s)", file=sys.stderr, flush=True)
         time.sleep(min(2.0, seconds - waited))
 
 
 class Stop:
-    """Becomes true with the first SIGINT or SIGTERM; the second one interrupts for good."""
+    """Whether the run was asked to end: by the first SIGINT or SIGTERM. The second one interrupts for good."""
 
-    def __init__(self) -> None:
+    def __init__(self, *signals: signal.Signals) -> None:
         self._asked = False
-
-    def __call__(self) -> bool:
-        return self._asked
-
-    def listen(self, *signals: signal.Signals) -> "Stop":
-        """Take these signals from now on."""
         for number in signals:
             signal.signal(number, self._handle)
-        return self
+
+    def asked(self) -> bool:
+        """Whether to end."""
+        return self._asked
+
+    def ask(self) -> None:
+        """End the run in good order."""
+        self._asked = True
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self._asked:
@@ -375,7 +378,7 @@ def run_here(run: Run, stop: Stop) -> Tally:
     progress = Progress()
     producer = KafkaProducer(bootstrap_servers=run.bootstrap_servers, **PRODUCER_CONFIG)
     try:
-        return produce(run, 0, producer, progress.show, stop)
+        return produce(run, 0, producer, progress.show, stop.asked)
     finally:
         producer.close(timeout=0)
 
@@ -404,17 +407,17 @@ def run_apart(run: Run, stop: Stop) -> Tally:
     failures: list[str] = []
     told = False
     while readers:
-        if (stop() or failures) and not told:
+        if (stop.asked() or failures) and not told:
             told = True
             for child in children:
                 child.terminate()
-        for reader in wait(list(readers), timeout=0.2):
+        for reader in [ready for ready in wait(list(readers), timeout=0.2) if isinstance(ready, Connection)]:
             try:
                 message = reader.recv()
             except EOFError:
                 child = readers.pop(reader)
                 child.join()
-                if child.exitcode and not failures and not stop():
+                if child.exitcode and not failures and not stop.asked():
                     failures.append(f"process {child.name} ended with {child.exitcode}")
                 continue
             if isinstance(message, Tally):
@@ -431,23 +434,20 @@ def run_apart(run: Run, stop: Stop) -> Tally:
 
 def _child(run: Run, process: int, writer: Connection) -> None:
     """One process of `run_apart`: sends tallies, at last the final one or the sentence of its failure."""
-    stop = Stop().listen(signal.SIGTERM)
+    stop = Stop(signal.SIGTERM)
     _quiet()
     parent = multiprocessing.parent_process()
-
-    def must_stop() -> bool:
-        return stop()
 
     def report(tally: Tally) -> None:
         # An orphan would go on forever.
         if parent and not parent.is_alive():
-            os.kill(os.getpid(), signal.SIGTERM)
+            stop.ask()
         with contextlib.suppress(BrokenPipeError):
             writer.send(tally)
 
     try:
         producer = KafkaProducer(bootstrap_servers=run.bootstrap_servers, **PRODUCER_CONFIG)
-        report(produce(run, process, producer, report, must_stop))
+        report(produce(run, process, producer, report, stop.asked))
     except (GeneratorError, KafkaError) as error:
         writer.send(f"process {process}: {error}")
         sys.exit(1)
@@ -465,7 +465,18 @@ def _rate(text: str) -> float:
 
 
 def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text)
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        msg = f"{text!r} is no ISO 8601 time, such as 2026-11-21T09:00:00+09:00"
+        raise argparse.ArgumentTypeError(msg) from None
+
+
+def _kinds(text: str) -> tuple[str, ...]:
+    return tuple(text.split(","))
+
+
+_ALL = "over all processes"
 
 
 def _parser(chosen: settings.Settings) -> argparse.ArgumentParser:
@@ -477,28 +488,30 @@ def _parser(chosen: settings.Settings) -> argparse.ArgumentParser:
         "everything sent is acknowledged, then the summary is printed.",
     )
     add = parser.add_argument
-    add("--rate", type=_rate, default=default.rate, metavar="N", help="records per second, at the day's mean, over "
-        "all processes; 0 or max: as fast as possible (now %(default)g)")  # fmt: skip
-    add("--count", type=int, default=default.count, metavar="N", help="stop after N records (now: %(default)s)")
-    add("--seed", type=int, default=default.seed, metavar="N", help="the same seed, start, rate and processes give "
-        "the same records; None: a new one, printed (now %(default)s)")  # fmt: skip
-    add("--start", type=_moment, default=default.start, metavar="TIME", help="ISO 8601 time of the first order; "
-        f"without an offset it is in {chosen.time_zone}; None: now (now %(default)s)")  # fmt: skip
-    for name, what in (
-        ("malformed", "break the wire contract"),
-        ("late", "were placed 15 minutes to 36 hours before"),
-        ("duplicate", "repeat an earlier one"),
-    ):
-        add(f"--{name}-share", type=float, default=getattr(default, f"{name}_share"), metavar="SHARE",
-            help=f"share of the records that {what} (now %(default)g)")  # fmt: skip
-    add("--malformed-kinds", type=lambda text: tuple(text.split(",")), default=malformed.USUAL, metavar="KIND,...",
-        help=f"kinds of malformed records, of: {', '.join(malformed.KINDS)} (now all but huge, which is 1 MB)")  # fmt: skip
-    add("--processes", type=int, default=default.processes, metavar="N", help="number of processes (now %(default)s)")
-    add("--day-curve", action=argparse.BooleanOptionalAction, default=default.day_curve, help="peaks at lunch and "
-        "dinner, or a flat rate (now %(default)s)")  # fmt: skip
-    add("--manifest", type=Path, metavar="FILE", help="append what was acknowledged to FILE: lines `valid FIRST LAST` "
-        "(ids), `repeat ID`, `malformed KEY REASON`")  # fmt: skip
-    add("--topic", default=TOPIC, help="topic to produce to (now %(default)s)")
+    # fmt: off
+    now = "(now %(default)s)"
+    add("--rate", type=_rate, default=default.rate, metavar="N", help=f"records per second at the day's mean, {_ALL}; "
+        f"0 or max: as fast as possible {now}")
+    add("--count", type=int, default=default.count, metavar="N", help=f"stop after N records, {_ALL} {now}")
+    add("--seed", type=int, default=default.seed, metavar="N", help="the same seed, start, rate and processes give the "
+        f"same records; None: a new seed, which is printed {now}")
+    add("--start", type=_moment, default=default.start, metavar="TIME", help="ISO 8601 time of the first order, in "
+        f"{chosen.time_zone} when it has no offset; None: now {now}")
+    add("--malformed-share", type=float, default=default.malformed_share, metavar="SHARE",
+        help=f"share of the records that break the wire contract {now}")
+    add("--malformed-kinds", type=_kinds, default=malformed.USUAL, metavar="KIND,...",
+        help=f"how they break it: {', '.join(malformed.KINDS)} (now all but huge, which is 1 MB)")
+    add("--late-share", type=float, default=default.late_share, metavar="SHARE",
+        help=f"share of the records that were ordered 15 minutes to 36 hours before {now}")
+    add("--duplicate-share", type=float, default=default.duplicate_share, metavar="SHARE",
+        help=f"share of the records that repeat an earlier one {now}")
+    add("--processes", type=int, default=default.processes, metavar="N", help=f"number of processes {now}")
+    add("--day-curve", action=argparse.BooleanOptionalAction, default=default.day_curve,
+        help=f"more orders at lunch and dinner; off: a flat rate {now}")
+    add("--manifest", type=Path, metavar="FILE", help="append what was acknowledged to FILE, as lines "
+        "`valid FIRST LAST` (ids), `repeat ID`, `malformed KEY REASON`")
+    add("--topic", default=TOPIC, help=f"topic to produce to {now}")
+    # fmt: on
     return parser
 
 
@@ -533,11 +546,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(str(error))
 
     _quiet()
-    stop = Stop().listen(signal.SIGINT, signal.SIGTERM)
+    stop = Stop(signal.SIGINT, signal.SIGTERM)
     servers, deadline = chosen.kafka.bootstrap_servers, chosen.generator.deadline_seconds
     try:
         orders.prepare()
-        wait_for_topic(servers, options.topic, deadline, stop)
+        wait_for_brokers(servers, deadline, options.topic, stop.asked)
         if start is None:
             # Whole milliseconds, as they are printed: the run can be repeated to the byte.
             now = datetime.now(UTC)
