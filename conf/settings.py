@@ -125,9 +125,9 @@ class Deliveries(_Section):
 class Generator(_Section):
     """The order generator; every share is of all records."""
 
-    rate: float = Field(gt=0)
+    rate: float = Field(ge=0)
     count: int | None = Field(default=None, ge=1)
-    seed: int | None = None
+    seed: int | None = Field(default=None, ge=0, lt=2**64)
     start: datetime | None = None
     malformed_share: float = Field(ge=0, le=1)
     late_share: float = Field(ge=0, le=1)
