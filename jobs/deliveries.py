@@ -38,7 +38,8 @@ def build(settings: Settings) -> StreamExecutionEnvironment:
     options = settings.deliveries
 
     brokers = settings.kafka.bootstrap_servers
-    tables.execute_sql(sql("deliveries/source", topic=NAME, bootstrap_servers=brokers, group=f"citystream.{NAME}"))
+    source = {"topic": NAME, "bootstrap_servers": brokers, "group": f"citystream.{NAME}", "bounded": "unbounded"}
+    tables.execute_sql(sql("deliveries/source", **source))
     judged = rows(tables, "deliveries/judged")
     orders, dead_letters = part(judged, time="ordered_at", late_after_seconds=options.late_after_seconds, name=NAME)
     kafka.dead_letters(dead_letters, NAME, settings)

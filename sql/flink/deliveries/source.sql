@@ -28,6 +28,7 @@ CREATE TEMPORARY TABLE deliveries (
     'properties.isolation.level' = 'read_committed',
     -- A fresh start reads everything: the ledger and the totals absorb what they already hold.
     'scan.startup.mode' = 'earliest-offset',
+    'scan.bounded.mode' = '${bounded}',
     'scan.topic-partition-discovery.interval' = '10 s',
     'format' = 'record-json',
     'record-json.optional' = 'complex_id'

@@ -1,0 +1,40 @@
+"""Ours without the sinks: decode and rules, perhaps first per order id, combiner, Python totals."""
+
+import sys
+
+import cloudpickle
+from pyflink.datastream.connectors import Sink
+from pyflink.java_gateway import get_gateway
+
+import jobs
+from conf.settings import load
+from jobs.decode import part
+from jobs.deliveries import TOTALS
+from jobs.environment import environment
+from jobs.streams import rows, sql
+from jobs.totals import combine, first_per_key, fold
+
+
+def main(*, deduplicate: bool) -> None:
+    """The totals' branch of the deliveries job."""
+    cloudpickle.register_pickle_by_value(jobs)
+    settings = load()
+    env, tables = environment(settings)
+    servers = settings.kafka.bootstrap_servers
+    tables.execute_sql(
+        sql("deliveries/source", topic="deliveries", bootstrap_servers=servers, group="bench", bounded="latest-offset")
+    )
+    judged = rows(tables, "deliveries/judged")
+    orders, _ = part(judged, time="ordered_at", late_after_seconds=600, name="bench")
+    tables.create_temporary_view("orders", orders)
+    stream = rows(tables, "deliveries/counted")
+    if deduplicate:
+        stream = first_per_key(stream, "order_id", ttl_hours=24, name="bench")
+    partials = combine(stream, TOTALS, day="day", sums=["pay", "delivery_charge"], every_seconds=1, name="bench")
+    discarding = get_gateway().jvm.org.apache.flink.streaming.api.functions.sink.v2.DiscardingSink()
+    fold(partials, name="bench").sink_to(Sink(discarding)).name("discard").uid("discard")
+    env.execute("bench.combined")
+
+
+if __name__ == "__main__":
+    main(deduplicate="--deduplicate" in sys.argv)
