@@ -1,0 +1,243 @@
+"""`python -m stack`: the local stack's commands."""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+import psutil
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from conf.settings import SettingsError, load
+from stack import doctor, health
+from stack.errors import StackError
+from stack.lifecycle import LocalStack, follow, last_lines
+from stack.supervision import State
+
+_DOWN = 3
+_TAIL = 200
+_TAIL_OF_EACH = 10
+
+console = Console(highlight=False, soft_wrap=True)
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+class Progress:
+    """What happens while the stack comes up: a line per service, live on a terminal, plain elsewhere."""
+
+    def __init__(self) -> None:
+        self._answers: dict[str, health.Answer] = {}
+        self._doing = ""
+        self._printed = 0.0
+        self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+
+    def __enter__(self) -> "Progress":
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live:
+            self._live.stop()
+
+    def report(self, text: str) -> None:
+        """Say what is being done now."""
+        downloading = text.startswith("Downloading")
+        if self._live:
+            self._doing = text
+            if not downloading:
+                console.print(text, markup=False)
+            self._draw()
+        elif not downloading or time.monotonic() - self._printed > 5:
+            self._printed = time.monotonic()
+            console.print(text, markup=False)
+
+    def show(self, service: str, answer: health.Answer) -> None:
+        """Take what is known of a service."""
+        self._answers[service] = answer
+        if answer.fine:
+            console.print(f"  [green]✓[/] {service:<16} answers after {answer.seconds:4.1f} s")
+        self._draw()
+
+    def _draw(self) -> None:
+        if self._live:
+            table = Table.grid(padding=(0, 1))
+            for name, answer in self._answers.items():
+                if not answer.fine:
+                    table.add_row("[yellow]…[/]", f"{name:<16}", f"{answer.seconds:4.0f} s", answer.trouble[:100])
+            if not self._answers:
+                table.add_row("[yellow]…[/]", self._doing[:160])
+            self._live.update(table, refresh=True)
+
+
+def up(stack: LocalStack, _: argparse.Namespace) -> int:
+    """Start every server and wait until each answers."""
+    begun = time.monotonic()
+    with Progress() as progress:
+        started = stack.up(progress.report, progress.show)
+    seconds = time.monotonic() - begun
+    if started:
+        console.print(f"The stack is up after {seconds:.0f} s. Addresses and secrets: {stack.layout.env_file}")
+    else:
+        console.print(f"The stack was already up; every server answers. Addresses: {stack.layout.env_file}")
+    return 0
+
+
+def down(stack: LocalStack, _: argparse.Namespace) -> int:
+    """Stop every server."""
+    console.print("The stack is down." if stack.down(console.print) else "The stack was not up.")
+    return 0
+
+
+def clean(stack: LocalStack, _: argparse.Namespace) -> int:
+    """Stop every server and forget all data."""
+    stack.clean(console.print)
+    console.print(f"All data of {stack.layout.directory} is gone.")
+    return 0
+
+
+def status(stack: LocalStack, _: argparse.Namespace) -> int:
+    """Show every service."""
+    if not stack.supervisor.is_up():
+        console.print("The stack is down: `make up` starts it.")
+        return _DOWN
+    addresses = {service.name: service.address for service in stack.services()}
+    table = Table(box=None, pad_edge=False)
+    for heading in ("SERVICE", "STATE", "PID", "UPTIME", "MEMORY", "ADDRESS"):
+        table.add_column(heading, justify="right" if heading in ("PID", "UPTIME", "MEMORY") else "left", no_wrap=True)
+    states = stack.supervisor.states()
+    total = 0
+    for state in states:
+        resident = memory(state.pid) if state.pid else 0
+        total += resident
+        table.add_row(
+            state.name,
+            f"[{'green' if state.running else 'red'}]{state.state}[/]",
+            str(state.pid or "-"),
+            uptime(state),
+            f"{resident / 2**20:.0f} MiB",
+            addresses.get(state.name, "-"),
+        )
+    table.add_row("total", "", "", "", f"{total / 2**20:.0f} MiB", "")
+    console.print(table)
+    return 0 if all(state.running for state in states) else 1
+
+
+def logs(stack: LocalStack, arguments: argparse.Namespace) -> int:
+    """Show the log of one service, or the last lines of each."""
+    if not arguments.service:
+        for log in sorted(stack.layout.logs.glob("*.log")):
+            console.rule(log.stem, align="left")
+            console.print("\n".join(last_lines(log, _TAIL_OF_EACH)), markup=False)
+        return 0
+    log = stack.layout.logs / f"{arguments.service}.log"
+    if not log.is_file():
+        known = ", ".join(sorted(path.stem for path in stack.layout.logs.glob("*.log"))) or "none yet"
+        msg = f"There is no log of {arguments.service}; there are: {known}."
+        raise StackError(msg)
+    for line in last_lines(log, _TAIL):
+        print(line)
+    if arguments.follow:
+        for line in follow(log):
+            print(line, flush=True)
+    return 0
+
+
+def restart(stack: LocalStack, arguments: argparse.Namespace) -> int:
+    """Restart one service."""
+    with Progress() as progress:
+        stack.restart(arguments.service, progress.show)
+    return 0
+
+
+def diagnose(stack: LocalStack, _: argparse.Namespace) -> int:
+    """Check everything that can be checked."""
+    findings = 0
+    for finding in doctor.findings(stack):
+        findings += not finding.fine
+        mark = "[green]✓[/]" if finding.fine else "[red]✗[/]"
+        console.print(f"{mark} {finding.subject:<14}", end=" ")
+        console.print(finding.text, markup=False)
+    console.print("Nothing to fix." if not findings else f"{findings} to fix.")
+    return 1 if findings else 0
+
+
+def memory(pid: int) -> int:
+    """Resident bytes of a process and all it has started; pages they share count once where the system tells."""
+    total = 0
+    try:
+        processes = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    except psutil.Error:
+        return 0
+    for process in processes:
+        try:
+            full = process.memory_full_info()
+            total += getattr(full, "pss", full.rss)
+        except psutil.Error:
+            continue
+    return total
+
+
+def uptime(state: State) -> str:
+    """How long a service has been running."""
+    if not state.pid:
+        return "-"
+    minutes, seconds = divmod(int(time.time() - state.started), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}"
+
+
+_COMMANDS: dict[str, tuple[Callable[[LocalStack, argparse.Namespace], int], str]] = {
+    "up": (up, "start every server and return when each answers; does nothing when all do"),
+    "down": (down, "stop every server; the data stays"),
+    "clean": (clean, "stop every server and forget all data"),
+    "status": (status, "a table of all services; exit code 3 when the stack is down, 1 when a service is"),
+    "logs": (logs, "the log of a service, or the last lines of each"),
+    "restart": (restart, "stop one service, start it again and wait until it answers"),
+    "doctor": (diagnose, "check everything that can be checked, with a fix per finding"),
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(
+        prog="python -m stack",
+        description="The local stack: three Kafka brokers, PostgreSQL, Elasticsearch and a Flink cluster, all real.",
+        epilog="Ports, folder and counts are the section `stack` of conf/citystream.yaml; a second stack runs beside "
+        "the first with CITYSTREAM__STACK__DIRECTORY=.stack-test CITYSTREAM__STACK__PORT_OFFSET=1000.",
+    )
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, (_, text) in _COMMANDS.items():
+        command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        if name == "logs":
+            command.add_argument("service", nargs="?", metavar="SERVICE", help="e.g. kafka-1; none: all")
+            command.add_argument("-f", "--follow", action="store_true", help="go on as new lines come")
+        if name == "restart":
+            command.add_argument("service", metavar="SERVICE", help="e.g. taskmanager-1")
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        0 when all is well; 1 when something has to be fixed, which a sentence names; 3 when the stack is down.
+    """
+    arguments = parser().parse_args(argv)
+    # The servers' account has to read what root writes; what is secret is written with a mode of its own.
+    os.umask(0o022)
+    try:
+        return _COMMANDS[arguments.command][0](LocalStack.of(load().stack), arguments)
+    except (StackError, SettingsError) as error:
+        errors.print("[red]✗[/]", end=" ")
+        errors.print(str(error), markup=False)
+        return 1
+    except (KeyboardInterrupt, BrokenPipeError):
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

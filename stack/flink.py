@@ -1,0 +1,194 @@
+"""A Flink session cluster out of the apache-flink package: one JobManager, several TaskManagers."""
+
+import functools
+import http.client
+import importlib.util
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from conf.settings import ROOT
+from stack.errors import StackError
+from stack.services import HOST, Context, Service
+
+TUNABLE = ROOT / "conf" / "flink.yaml"
+_JAVA_OPTIONS = "env.java.opts.all"
+
+
+def home() -> Path:
+    """The Flink distribution inside the running environment.
+
+    Raises:
+        StackError: there is none.
+    """
+    found = importlib.util.find_spec("pyflink")
+    if found is None or found.origin is None:
+        msg = f"Flink is missing: {sys.executable} has no apache-flink; run `make install`."
+        raise StackError(msg)
+    return Path(found.origin).parent
+
+
+def prepare(context: Context) -> None:
+    """Write the cluster's configuration, and make the folders it works in."""
+    folder = _configuration_folder(context)
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(home() / "conf" / "log4j-console.properties", folder / "log4j-console.properties")
+    (folder / "config.yaml").write_text(yaml.safe_dump(configuration(context)), encoding="utf-8")
+    for name in ("checkpoints", "savepoints", "pid", "log"):
+        (_data(context) / name).mkdir(parents=True, exist_ok=True)
+    for number in range(context.settings.task_managers + 1):
+        temporary = _temporary(context, number)
+        # What a killed process left in its temporary folder is of no use to the next.
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+
+
+def services(context: Context) -> Iterator[Service]:
+    """The JobManager, then the TaskManagers."""
+    ports = context.ports
+    yield Service(
+        name="jobmanager",
+        command=[str(home() / "bin" / "jobmanager.sh"), "start-foreground", *_own_settings(context, 0)],
+        address=url(context),
+        ports=[ports.flink, ports.flink_rpc, ports.metrics()],
+        answers=functools.partial(_job_manager_answers, context),
+        environment=_environment(context),
+    )
+    for number in range(1, context.settings.task_managers + 1):
+        name = f"taskmanager-{number}"
+        # With a lasting id, a TaskManager that comes back replaces its dead predecessor at once.
+        own = [*_own_settings(context, number), "-D", f"taskmanager.resource-id={name}"]
+        yield Service(
+            name=name,
+            command=[str(home() / "bin" / "taskmanager.sh"), "start-foreground", *own],
+            address=f"http://{HOST}:{ports.metrics(number).number}/metrics",
+            ports=[ports.metrics(number)],
+            answers=functools.partial(_task_manager_answers, context, name),
+            environment=_environment(context),
+        )
+
+
+def url(context: Context) -> str:
+    """The REST API and web page."""
+    return f"http://{HOST}:{context.ports.flink.number}"
+
+
+def configuration(context: Context) -> dict[str, Any]:
+    """conf/flink.yaml with the addresses, ports and folders of this stack.
+
+    Raises:
+        StackError: conf/flink.yaml can't be read as settings.
+    """
+    options = flattened(_read(home() / "conf" / "config.yaml")).get(_JAVA_OPTIONS, "")
+    tuned = flattened(_read(TUNABLE))
+    data = _data(context)
+    return {
+        **tuned,
+        # Java's modules have to be opened to Flink; the distribution knows which.
+        _JAVA_OPTIONS: " ".join(filter(None, [options, tuned.get(_JAVA_OPTIONS)])),
+        "env.java.home": str(context.java.home),
+        "jobmanager.rpc.address": HOST,
+        "jobmanager.rpc.port": context.ports.flink_rpc.number,
+        "jobmanager.bind-host": HOST,
+        "rest.address": HOST,
+        "rest.port": context.ports.flink.number,
+        "rest.bind-address": HOST,
+        "rest.bind-port": context.ports.flink.number,
+        "taskmanager.host": HOST,
+        "taskmanager.bind-host": HOST,
+        "taskmanager.numberOfTaskSlots": context.settings.slots_per_task_manager,
+        "execution.checkpointing.dir": (data / "checkpoints").as_uri(),
+        "execution.checkpointing.savepoint-dir": (data / "savepoints").as_uri(),
+        "python.executable": sys.executable,
+        "python.client.executable": sys.executable,
+    }
+
+
+def flattened(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings as the flat keys that Flink's documentation uses."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, dict):
+            flat |= flattened(value, f"{name}.")
+        else:
+            flat[name] = value
+    return flat
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        tree = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        msg = f"{file} is not valid YAML: {error}"
+        raise StackError(msg) from None
+    if not isinstance(tree, dict):
+        msg = f"{file} must hold settings, one `key: value` a line."
+        raise StackError(msg)
+    return tree
+
+
+def _data(context: Context) -> Path:
+    return context.layout.data / "flink"
+
+
+def _configuration_folder(context: Context) -> Path:
+    return context.layout.generated / "flink"
+
+
+def _temporary(context: Context, number: int) -> Path:
+    return _data(context) / "tmp" / str(number)
+
+
+def _own_settings(context: Context, number: int) -> list[str]:
+    """What differs between the processes of one cluster."""
+    port = context.ports.metrics(number).number
+    return [
+        "-D",
+        f"metrics.reporter.prom.port={port}",
+        "-D",
+        f"io.tmp.dirs={_temporary(context, number)}",
+    ]
+
+
+def _environment(context: Context) -> dict[str, str]:
+    # Python workers in thread mode look for the environment on the PATH.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    return {
+        "PATH": path,
+        "JAVA_HOME": str(context.java.home),
+        "FLINK_CONF_DIR": str(_configuration_folder(context)),
+        "FLINK_LOG_DIR": str(_data(context) / "log"),
+        "FLINK_PID_DIR": str(_data(context) / "pid"),
+    }
+
+
+def _get(context: Context, path: str) -> dict[str, Any]:
+    connection = http.client.HTTPConnection(HOST, context.ports.flink.number, timeout=4)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        answer = response.read()
+    finally:
+        connection.close()
+    if response.status != http.client.OK:
+        msg = f"HTTP {response.status} from {path}"
+        raise StackError(msg)
+    parsed: dict[str, Any] = json.loads(answer)
+    return parsed
+
+
+def _job_manager_answers(context: Context) -> None:
+    _get(context, "/overview")
+
+
+def _task_manager_answers(context: Context, name: str) -> None:
+    if name not in {manager["id"] for manager in _get(context, "/taskmanagers")["taskmanagers"]}:
+        msg = f"{name} has not registered with the JobManager yet"
+        raise StackError(msg)
