@@ -130,14 +130,14 @@ class Manifest:
             return
         if record.kind == "malformed":
             # It used up a number of its own, so the run of valid ones ends here.
-            self._end_run()
+            self.end_run()
             self._lines.append(b"malformed\t%b\t%b\n" % (record.key, record.reason.encode()))
         else:
             self._lines.append(b"repeat\t%b\n" % record.key)
 
     def flush(self) -> None:
         """Write what was noted so far."""
-        self._end_run()
+        self.end_run()
         if self._lines:
             os.write(self._file, b"".join(self._lines))
             self._lines.clear()
@@ -147,7 +147,8 @@ class Manifest:
         self.flush()
         os.close(self._file)
 
-    def _end_run(self) -> None:
+    def end_run(self) -> None:
+        """Let no line span what comes next."""
         if self._first:
             self._lines.append(b"valid\t%b\t%b\n" % (self._first, self._last))
             self._first = self._last = b""
@@ -200,6 +201,8 @@ class Publisher:
             future, record = pending.popleft()
             if future.failed():
                 undelivered.append(future.exception)
+                if self.manifest:
+                    self.manifest.end_run()
                 continue
             if record.kind == "valid":
                 tally.valid += 1
@@ -335,7 +338,7 @@ def wait_for_brokers(
         remedy = f"no broker answers at {bootstrap_servers}: start the stack (`make up`) or set KAFKA_BOOTSTRAP_SERVERS"
         with contextlib.suppress(KafkaError):
             client = KafkaAdminClient(
-                bootstrap_servers=bootstrap_servers, bootstrap_timeout_ms=1000 * min(3.0, seconds)
+                bootstrap_servers=bootstrap_servers, bootstrap_timeout_ms=1000 * min(2.0, seconds / 3)
             )
             try:
                 if topic is None or topic in client.list_topics():
