@@ -151,8 +151,11 @@ class RecordJsonTest {
     @MethodSource("numbers")
     void numbersAreExact(String field, String json, Object expected) {
         RowData row = good(with(field, json));
-        Object found = field.equals("pay") ? (Object) row.getInt(1) : field.equals("total") ? row.getLong(2) : row.getDouble(3);
-        assertThat(found).isEqualTo(expected);
+        if (field.equals("lat")) {
+            assertThat((Object) row.getDouble(3)).isEqualTo(expected);
+        } else {
+            assertThat(field.equals("pay") ? row.getInt(1) : row.getLong(2)).isEqualTo(((Number) expected).longValue());
+        }
     }
 
     static Stream<Arguments> times() {
