@@ -72,7 +72,7 @@ final class Columns {
             case FLOAT:
                 return (row, to) -> to.putAscii(Float.toString(row.getFloat(at)));
             case DOUBLE:
-                return (row, to) -> to.putAscii(Double.toString(row.getDouble(at)));
+                return (row, to) -> to.putDouble(row.getDouble(at));
             case DATE:
                 return (row, to) -> to.putDate(row.getInt(at));
             case DECIMAL:

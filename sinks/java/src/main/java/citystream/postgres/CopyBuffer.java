@@ -87,6 +87,25 @@ final class CopyBuffer {
         putDigits(value, digits);
     }
 
+    /**
+     * Numbers with up to seven decimals, as coordinates are, digit by digit: a quotient of two exact doubles is rounded as the
+     * server rounds the digits, so equal here is equal there. Others as Java writes them.
+     */
+    void putDouble(double value) {
+        long scaled = Math.round(value * 1e7);
+        if (Math.abs(value) >= 1e8 || scaled / 1e7 != value || scaled == 0) {
+            putAscii(Double.toString(value));
+            return;
+        }
+        if (scaled < 0) {
+            put('-');
+            scaled = -scaled;
+        }
+        putLong(scaled / 10_000_000);
+        put('.');
+        putDigits(scaled % 10_000_000, 7);
+    }
+
     void putDate(long epochDay) {
         if (epochDay != cachedDay) {
             LocalDate date = LocalDate.ofEpochDay(epochDay);
@@ -128,7 +147,8 @@ final class CopyBuffer {
             putRaw(text.toBytes());
         }
         for (int i = start; i < length; i++) {
-            if (escapeOf(bytes[i]) != 0) {
+            byte plain = bytes[i];
+            if (plain == '\\' || (plain <= '\r' && escapeOf(plain) != 0)) {
                 escapeFrom(i);
                 return;
             }

@@ -72,6 +72,9 @@ final class PostgresSession implements AutoCloseable {
                 return result;
             } catch (SQLException e) {
                 disconnect();
+                if (Thread.interrupted()) { // the driver reports it as an error of its own
+                    throw new InterruptedException("Cancelled while waiting for %s to %s".formatted(server, purpose));
+                }
                 if (!passes(e)) {
                     throw new IOException(sentence(purpose, e), e);
                 }
