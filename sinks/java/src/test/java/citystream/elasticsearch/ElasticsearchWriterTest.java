@@ -44,7 +44,7 @@ class ElasticsearchWriterTest {
             assertThat(server.documents).hasSize(25);
             assertThat(server.bulks).containsExactlyInAnyOrder(10, 10, 5);
             assertThat(server.authorizations).containsOnly("ApiKey " + Harness.KEY);
-            assertThat(sink.count("numRecordsSend")).isEqualTo(25);
+            assertThat(sink.count("documentsStored")).isEqualTo(25);
             assertThat(sink.count("numRecordsSendErrors")).isZero();
         }
     }
@@ -82,7 +82,7 @@ class ElasticsearchWriterTest {
         try (Harness sink = new Harness(server.url()).write(0, 30).flush()) {
             assertThat(server.documents).hasSize(30);
             assertThat(sink.letters.written).isEmpty();
-            assertThat(sink.count("numRecordsSend")).isEqualTo(30);
+            assertThat(sink.count("documentsStored")).isEqualTo(30);
             assertThat(sink.count("numRecordsSendErrors")).isGreaterThanOrEqualTo(10);
         }
     }
@@ -101,7 +101,7 @@ class ElasticsearchWriterTest {
             sink.write(0, 30).flush();
             back.get();
             assertThat(server.documents).hasSize(30);
-            assertThat(sink.count("numRecordsSend")).isEqualTo(30);
+            assertThat(sink.count("documentsStored")).isEqualTo(30);
         }
     }
 
@@ -127,7 +127,8 @@ class ElasticsearchWriterTest {
             sink.flush();
             assertThat(server.documents.get("a").version()).isEqualTo(5);
             assertThat(server.bulks).containsExactly(1, 2);
-            assertThat(sink.count("numRecordsSend")).isEqualTo(3);
+            assertThat(sink.count("documentsStored")).isEqualTo(2);
+            assertThat(sink.count("documentsNewer")).isEqualTo(1);
             assertThat(sink.letters.written).isEmpty();
         }
     }
@@ -140,6 +141,7 @@ class ElasticsearchWriterTest {
         try (Harness sink = new Harness(server.url()).write(0, 10).flush()) {
             assertThat(server.documents).hasSize(8);
             assertThat(sink.letters.written).extracting(letter -> letter.document().id()).containsExactly("o3", "o4");
+            assertThat(sink.count("documentsRejected")).isEqualTo(2);
             assertThat(sink.letters.written.get(0).detail())
                     .isEqualTo("document_parsing_exception: failed to parse field [pay]");
             assertThat(sink.letters.written.get(0).document().source())
@@ -202,8 +204,8 @@ class ElasticsearchWriterTest {
         }
         try (Harness sink = new Harness(server.url())) {
             assertThatThrownBy(() -> sink.write(0, 10).flush())
-                    .isInstanceOf(ElasticsearchRefusal.class)
-                    .hasMessageContaining("set ELASTICSEARCH_API_KEY")
+                    .hasRootCauseInstanceOf(ElasticsearchRefusal.class)
+                    .rootCause().hasMessageContaining("set ELASTICSEARCH_API_KEY")
                     .hasMessageNotContaining(Harness.KEY);
         }
         server.headStatus = 401;
@@ -243,8 +245,8 @@ class ElasticsearchWriterTest {
         }
         try (Harness sink = new Harness(server.url())) {
             assertThatThrownBy(() -> sink.write(0, 1).flush())
-                    .isInstanceOf(ElasticsearchRefusal.class)
-                    .hasMessageContaining("no index 'deliveries'");
+                    .hasRootCauseInstanceOf(ElasticsearchRefusal.class)
+                    .rootCause().hasMessageContaining("no index 'deliveries'");
             assertThat(sink.letters.written).isEmpty();
         }
     }
