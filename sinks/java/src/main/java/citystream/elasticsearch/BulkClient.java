@@ -32,7 +32,7 @@ final class BulkClient {
     private static final byte[] ACTION = "{\"index\":{\"_id\":\"".getBytes(StandardCharsets.US_ASCII);
     private static final String WANTED = "?filter_path=items.*.status,items.*.error.type,items.*.error.reason,"
             + "items.*.error.caused_by.reason,error.type,error.reason";
-    private static final int MAX_DETAIL = 1000;
+    private static final int MAX_DETAIL = 400;
     private static final Set<String> PASSING = Set.of("cluster_block_exception");
     private static final Set<String> REFUSING =
             Set.of("security_exception", "index_not_found_exception", "index_closed_exception", "validation_exception");
@@ -254,8 +254,14 @@ final class BulkClient {
 
     private static String detail(JsonNode error) {
         String cause = error.path("caused_by").path("reason").asText();
-        String detail = error.path("type").asText() + ": " + error.path("reason").asText()
-                + (cause.isEmpty() ? "" : " (" + cause + ")");
-        return detail.substring(0, Math.min(detail.length(), MAX_DETAIL));
+        return error.path("type").asText() + ": " + clipped(error.path("reason").asText())
+                + (cause.isEmpty() ? "" : " (" + clipped(cause) + ")");
+    }
+
+    /** Elasticsearch quotes what it does not like, however long; what it says of it stands before and after. */
+    private static String clipped(String text) {
+        return text.length() <= MAX_DETAIL
+                ? text
+                : text.substring(0, MAX_DETAIL / 2) + " ... " + text.substring(text.length() - MAX_DETAIL / 2);
     }
 }

@@ -47,9 +47,9 @@ import org.apache.flink.table.types.logical.RowType;
  * ({@code execution.checkpointing.tolerable-failed-checkpoints}) if it is to outlast an outage longer than the
  * checkpoint timeout. At most {@code maxInFlight} batches are under way, and about two more wait in the buffer.
  *
- * <p><b>Metrics.</b> {@code numRecordsSend} (done in Elasticsearch), {@code numRecordsSendErrors} and {@code retries}
- * (sent again), {@code documentsNewer} (409), {@code documentsRejected} (dead letters), {@code bulkMilliseconds} (the
- * last bulk request).
+ * <p><b>Metrics.</b> {@code numRecordsSend} (sent, each attempt), {@code numRecordsSendErrors} and {@code retries} (to be
+ * sent again); of the documents that are done {@code documentsStored}, {@code documentsNewer} (409) and
+ * {@code documentsRejected} (dead letters); {@code bulkMilliseconds} (the last bulk request).
  */
 public final class ElasticsearchSink extends AsyncSinkBase<RowData, Document> {
 

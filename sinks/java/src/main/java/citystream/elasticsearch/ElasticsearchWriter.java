@@ -42,7 +42,7 @@ final class ElasticsearchWriter extends AsyncSinkWriter<RowData, Document> {
     private final RequestBuffer<Document> buffer;
     private final long maxBatchBytes;
 
-    private final Counter sent;
+    private final Counter stored;
     private final Counter errors;
     private final Counter newer;
     private final Counter rejected;
@@ -79,7 +79,7 @@ final class ElasticsearchWriter extends AsyncSinkWriter<RowData, Document> {
         this.mailbox = context.getMailboxExecutor();
         this.tuning = tuning;
         SinkWriterMetricGroup metrics = context.metricGroup();
-        sent = metrics.getNumRecordsSendCounter();
+        stored = metrics.counter("documentsStored");
         errors = metrics.getNumRecordsSendErrorsCounter();
         newer = metrics.counter("documentsNewer");
         rejected = metrics.counter("documentsRejected");
@@ -167,7 +167,7 @@ final class ElasticsearchWriter extends AsyncSinkWriter<RowData, Document> {
             if (verdicts.get(i).kind() == Verdict.Kind.REJECTED) {
                 int place = i;
                 letters.add(deadLetters.send(documents.get(i), verdicts.get(i).detail())
-                        .handle((stored, error) -> {
+                        .handle((done, error) -> {
                             if (error != null) {
                                 settled.set(place, Verdict.again("the dead letter could not be written: " + error.getMessage()));
                             }
@@ -185,11 +185,8 @@ final class ElasticsearchWriter extends AsyncSinkWriter<RowData, Document> {
         for (int i = 0; i < verdicts.size(); i++) {
             Verdict verdict = verdicts.get(i);
             switch (verdict.kind()) {
-                case STORED -> sent.inc();
-                case NEWER -> {
-                    sent.inc();
-                    newer.inc();
-                }
+                case STORED -> stored.inc();
+                case NEWER -> newer.inc();
                 case REJECTED -> rejected.inc();
                 case AGAIN -> {
                     again.add(documents.get(i).again());
