@@ -3,30 +3,20 @@
 Loads a topic with orders once, then reads it with each contestant in turn. Takes about half an hour for ten million.
 """
 
-import argparse
-import contextlib
 import os
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
 
-import psutil
 from rich.console import Console
-from rich.table import Table
 
 # A stack of its own, beside one that may be running; before anything reads the settings.
 os.environ.setdefault("CITYSTREAM__STACK__DIRECTORY", ".stack-bench")
 os.environ.setdefault("CITYSTREAM__STACK__PORT_OFFSET", "2000")
 
-from conf.settings import ROOT, Settings, load
-from generators import orders
-from generators.deliveries import epoch
-from sinks import elasticsearch, kafka, postgres, prepare
-from stack import control, reconcile
+from conf.settings import ROOT, Settings
+from stack import control
 from stack.cluster import Cluster
 
 TOPIC = "deliveries"
@@ -64,7 +54,9 @@ def run_bounded(settings: Settings, name: str, records: int, *arguments: str) ->
     command = control.flink_command(settings, name, parallelism=settings.flink.parallelism)
     command[-1] = f"bench/jobs/{name}.py"
     environment = {**os.environ, "PATH": f"{os.path.dirname(sys.executable)}{os.pathsep}{os.environ['PATH']}"}
-    done = subprocess.run([*command, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*command, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise RuntimeError(done.stdout + done.stderr)
     job = cluster.newest(f"bench.{name}")
