@@ -94,15 +94,15 @@ prepare: install ## Apply migrations and index templates, create topics
 
 .PHONY: submit
 submit: install ## Submit a job to Flink; JOB=deliveries
-	@$(BIN)/python -m jobs.control submit $(JOB)
+	@$(BIN)/python -m stack.control submit $(JOB)
 
 .PHONY: stop
 stop: $(INSTALLED) ## Stop a job with a savepoint; JOB=deliveries
-	@$(BIN)/python -m jobs.control stop $(JOB)
+	@$(BIN)/python -m stack.control stop $(JOB)
 
 .PHONY: resume
 resume: install ## Resume a job from its latest savepoint or checkpoint; JOB=deliveries
-	@$(BIN)/python -m jobs.control resume $(JOB)
+	@$(BIN)/python -m stack.control resume $(JOB)
 
 .PHONY: generate
 generate: $(INSTALLED) ## Generate orders into Kafka
