@@ -398,7 +398,7 @@ def run_apart(run: Run, stop: Stop) -> Tally:
     listening = signal.signal(signal.SIGINT, signal.SIG_IGN)
     for number in range(run.plan.processes):
         reader, writer = spawn.Pipe(duplex=False)
-        child = spawn.Process(target=_child, args=(run, number, writer), name=f"deliveries-{number}")
+        child = spawn.Process(target=_child, args=(run, number, writer), name=str(number), daemon=True)
         child.start()
         writer.close()
         readers[reader] = child
@@ -420,8 +420,9 @@ def run_apart(run: Run, stop: Stop) -> Tally:
             except EOFError:
                 child = readers.pop(reader)
                 child.join()
-                if child.exitcode and not failures and not stop.asked():
-                    failures.append(f"process {child.name} ended with {child.exitcode}")
+                # A child that had not yet begun to listen may die of the signal that tells it to stop.
+                if child.exitcode not in (0, -signal.SIGTERM if told else 0) and not failures:
+                    failures.append(f"process {child.name} ended with exit code {child.exitcode}")
                 continue
             if isinstance(message, Tally):
                 tallies[reader] = message
@@ -454,6 +455,8 @@ def _child(run: Run, process: int, writer: Connection) -> None:
     except (GeneratorError, KafkaError) as error:
         writer.send(f"process {process}: {error}")
         sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
     finally:
         writer.close()
 
@@ -529,6 +532,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.count is not None and options.count < 1:
         parser.error("--count must be at least 1")
+    if options.manifest and not options.manifest.absolute().parent.is_dir():
+        parser.error(f"--manifest: there is no directory {options.manifest.parent}")
     start: datetime | None = options.start
     if start and start.tzinfo is None:
         start = start.replace(tzinfo=ZoneInfo(chosen.time_zone))
@@ -567,7 +572,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         run = Run(plan, servers, options.topic, options.count, options.manifest, deadline)
         tally = (run_here if plan.processes == 1 else run_apart)(run, stop)
-    except GeneratorError as error:
+    except (GeneratorError, KafkaError) as error:
         print(f"generators.deliveries: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

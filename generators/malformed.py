@@ -119,8 +119,9 @@ def _long_id(order: bytes, draw: random.Random) -> bytes:
 
 
 def _huge(order: bytes, draw: random.Random) -> bytes:
-    """Just under what a broker takes by default (1 MiB): a valid order but for its menu's length."""
-    return _changed(order, menu="x" * (HUGE_BYTES - len(order)))
+    """Just under what a broker takes by default (1 MiB); the contract bounds only the length of the id."""
+    order_id = json.loads(order)["order_id"]
+    return _changed(order, order_id=order_id.ljust(HUGE_BYTES - len(order) + len(order_id), "0"))
 
 
 KINDS: dict[str, Callable[[bytes, random.Random], bytes | None]] = {

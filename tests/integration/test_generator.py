@@ -1,4 +1,3 @@
-import json
 import os
 import secrets
 import signal
@@ -117,7 +116,7 @@ def test_a_record_of_a_megabyte_gets_through(servers: str, topic: str) -> None:
     )  # fmt: skip
     assert code == 0, err
     values = [value or b"" for _, value, _ in published(servers, topic)]
-    assert [len(json.loads(value)["menu"]) > 999_000 for value in values] == [True] * 3
+    assert [len(value) for value in values] == [1_000_000] * 3
 
 
 def test_a_missing_topic_is_named() -> None:
