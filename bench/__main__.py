@@ -30,6 +30,7 @@ from generators.deliveries import read_manifest
 from sinks import elasticsearch, kafka, postgres, prepare
 from stack import control, reconcile
 from stack.cluster import Cluster
+from stack.lifecycle import LocalStack
 
 TOPIC = "deliveries"
 TUTORIAL_TOPIC = "bench.tutorial"
@@ -186,7 +187,8 @@ def into_elasticsearch(seconds: float) -> Measured:
 def worker_memory(minutes: float, rate: int) -> Measured:
     """Resident memory of all Python workers while the whole job runs at a steady rate."""
     with whole_job(documents="true") as (settings, _):
-        supervisor = psutil.Process(int((settings.stack.path / "supervisord.pid").read_text()))
+        states = LocalStack.of(settings.stack).supervisor.states()
+        managers = [psutil.Process(state.pid) for state in states if state.name.startswith("taskmanager")]
         samples: list[int] = []
         feeder = threading.Thread(
             target=produce, args=(TOPIC, int(rate * minutes * 60)), kwargs={"rate": rate, "processes": 1}, daemon=True
@@ -195,7 +197,7 @@ def worker_memory(minutes: float, rate: int) -> Measured:
         began = time.monotonic()
         while feeder.is_alive():
             time.sleep(5)
-            samples.append(sum(worker.memory_info().rss for worker in _workers(supervisor)))
+            samples.append(sum(worker.memory_info().rss for worker in _workers(managers)))
         third = max(1, len(samples) // 5)
         first, last = (sorted(part)[len(part) // 2] / 2**20 for part in (samples[third : 2 * third], samples[-third:]))
         note = (
@@ -206,15 +208,14 @@ def worker_memory(minutes: float, rate: int) -> Measured:
         )
 
 
-def _workers(supervisor: psutil.Process) -> Iterator[psutil.Process]:
-    for process in supervisor.children(recursive=True):
+def _workers(managers: list[psutil.Process]) -> Iterator[psutil.Process]:
+    for process in (child for manager in managers for child in manager.children(recursive=True)):
         with contextlib.suppress(psutil.Error):
             if any("pyflink.fn_execution" in part for part in process.cmdline()):
                 yield process
 
 
 def _settings() -> Settings:
-    load.cache_clear()
     return load()
 
 

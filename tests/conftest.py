@@ -33,10 +33,8 @@ def servers() -> Iterator[None]:
     was_up = stack("status").returncode == 0
     up = stack("up")
     assert up.returncode == 0, up.stdout + up.stderr
-    from conf import settings
     from sinks import prepare
 
-    settings.load.cache_clear()
     assert prepare.main([]) == 0
     yield
     if not was_up:

@@ -170,5 +170,4 @@ def raw(letter: dict[str, object]) -> bytes | None:
 
 def settings() -> Settings:
     """The suite's settings, with the addresses of the servers that are up now."""
-    load.cache_clear()
     return load()

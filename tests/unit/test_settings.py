@@ -6,7 +6,6 @@ from conf import settings
 @pytest.fixture(autouse=True)
 def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "read_env_file", lambda path: {})
-    settings.load.cache_clear()
 
 
 def refused() -> str:
