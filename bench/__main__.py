@@ -91,7 +91,7 @@ def whole_job(**options: str) -> Iterator[tuple[Settings, float]]:
     """The deliveries job on empty tables, and when its last task began to run; cancelled at the end."""
     for name, value in options.items():
         os.environ[f"CITYSTREAM__DELIVERIES__{name.upper()}"] = value
-    settings = _settings()
+    settings = load()
     _empty(settings)
     cluster = Cluster(settings.flink.url)
     job = control.submit(settings, TOPIC)
@@ -215,10 +215,6 @@ def _workers(managers: list[psutil.Process]) -> Iterator[psutil.Process]:
                 yield process
 
 
-def _settings() -> Settings:
-    return load()
-
-
 def _empty(settings: Settings) -> None:
     with postgres.connect(settings) as connection, connection.cursor() as cursor:
         cursor.execute("TRUNCATE delivery_information, staging.epochs, staging.writers")
@@ -233,7 +229,7 @@ def measure(count: int, minutes: float) -> Iterator[Measured]:
     """Every contestant in turn."""
     if prepare.main([]) != 0:
         raise SystemExit(1)
-    settings = _settings()
+    settings = load()
     loaded, valid = load_topic(settings, count)
     yield loaded
 
