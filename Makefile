@@ -57,7 +57,7 @@ lock: $(INSTALLED_DEV) ## Resolve the pinned Python packages anew, after a chang
 	@unset PIP_FIND_LINKS; export CUSTOM_COMPILE_COMMAND="make lock"; \
 	flags="--quiet --upgrade --no-config --strip-extras --allow-unsafe --generate-hashes"; \
 	flags="$$flags --no-emit-index-url --no-emit-find-links --no-emit-trusted-host"; \
-	$(BIN)/pip-compile $$flags --output-file requirements.lock pyproject.toml; \
+	$(BIN)/pip-compile $$flags --build-deps-for editable --output-file requirements.lock pyproject.toml; \
 	$(BIN)/pip-compile $$flags --extra dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
 
 ##@ The local stack

@@ -166,10 +166,11 @@ def _own_settings(context: Context, number: int) -> list[str]:
 
 
 def _environment(context: Context) -> dict[str, str]:
-    # Python workers in thread mode look for the environment on the PATH.
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    # Python workers in thread mode look for the environment on the PATH. The rest isn't the caller's, so that two
+    # shells describe the same stack.
+    path = [str(Path(sys.executable).parent), str(context.java.home / "bin"), "/usr/local/bin", "/usr/bin", "/bin"]
     return {
-        "PATH": path,
+        "PATH": os.pathsep.join(path),
         "JAVA_HOME": str(context.java.home),
         "FLINK_CONF_DIR": str(_configuration_folder(context)),
         "FLINK_LOG_DIR": str(_data(context) / "log"),

@@ -170,7 +170,8 @@ class LocalStack:
 
     def _verify_running(self, services: list[Service], text: str) -> bool:
         """Start what is stopped; refuse when the settings have changed under the running stack."""
-        if self.supervisor.configuration_file.read_text(encoding="utf-8") != text:
+        running = self.supervisor.configuration_file.read_text(encoding="utf-8")
+        if supervision.programs_of(running) != supervision.programs_of(text):
             msg = "The settings have changed since this stack came up: `make down up` applies them."
             raise StackError(msg)
         servers = {service.name for service in services if service.autostart}

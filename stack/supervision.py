@@ -86,6 +86,11 @@ def configuration(layout: Layout, services: Iterable[Service]) -> str:
     return "\n".join(lines)
 
 
+def programs_of(text: str) -> str:
+    """The services' part of a configuration; the part before it may differ with the caller's limits."""
+    return text[text.index("[program:") :]
+
+
 def _program(layout: Layout, service: Service) -> dict[str, str]:
     program = {
         "command": " ".join(quote(part) for part in service.command),

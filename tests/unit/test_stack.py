@@ -139,6 +139,11 @@ class TestConfiguration:
         file.read_string(supervision.configuration(context.layout, [odd]))
         assert file["program:one"]["command"] == "run 50% 'a b'"
 
+    def test_another_shell_describes_the_same_stack(self, context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+        before = supervision.programs_of(supervision.configuration(context.layout, all_services(context)))
+        monkeypatch.setenv("PATH", "/elsewhere")
+        assert supervision.programs_of(supervision.configuration(context.layout, all_services(context))) == before
+
     def test_servers_that_refuse_root_run_under_the_account(self, context: Context) -> None:
         as_root = replace(context, layout=replace(context.layout, as_root=True))
         accounts = {each.name: each.account for each in all_services(as_root)}
