@@ -465,7 +465,7 @@ class StagedCommitSinkTest {
         CompletableFuture<Void> hanging = inBackground(() -> zombie.flush(false));
         trap.awaitSprung();
 
-        replayAndExpectExactlyOnce(0);
+        inBackground(() -> replayAndExpectExactlyOnce(0)).get(30, SECONDS); // its locks would last a minute
         trap.release();
         assertFenced(hanging);
         assertThat(ledger()).isEqualTo(ids(1, 100));
