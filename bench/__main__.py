@@ -1,6 +1,7 @@
-"""`make bench`: the whole table of rates and ratios, all measured in one run on a stack of its own.
+"""`make bench`: a table of rates and ratios, all measured in one run on a stack of its own.
 
-Loads a topic with orders once, then reads it with each contestant in turn. Takes about half an hour for ten million.
+Loads a topic with orders once, then reads it with each contestant in turn. Ten million orders take about 45 minutes,
+ten of them for the memory of the Python workers.
 """
 
 import argparse
@@ -10,27 +11,30 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import islice
 
 import psutil
 from rich.console import Console
 from rich.table import Table
 
-# A stack of its own, beside one that may be running; before anything reads the settings.
+# A stack of its own, beside one that may be running; set before anything reads the settings.
 os.environ.setdefault("CITYSTREAM__STACK__DIRECTORY", ".stack-bench")
 os.environ.setdefault("CITYSTREAM__STACK__PORT_OFFSET", "2000")
 
 from conf.settings import ROOT, Settings, load
 from generators import orders
-from generators.deliveries import epoch
+from generators.deliveries import read_manifest
 from sinks import elasticsearch, kafka, postgres, prepare
 from stack import control, reconcile
 from stack.cluster import Cluster
+from stack.lifecycle import LocalStack
 
 TOPIC = "deliveries"
 TUTORIAL_TOPIC = "bench.tutorial"
+MILLION = 1_000_000
 console = Console(highlight=False)
 
 
@@ -49,28 +53,260 @@ class Measured:
         return self.records / self.seconds
 
 
-def produce(topic: str, count: int) -> Measured:
-    """Fill a topic with orders, as fast as two generator processes can."""
-    command = [sys.executable, "-m", "generators.deliveries", f"--topic={topic}", f"--count={count}", "--rate=0"]
-    flags = ["--processes=2", "--malformed-share=0.001", "--late-share=0.02", "--duplicate-share=0.01"]
+def produce(topic: str, count: int, **options: object) -> Measured:
+    """Fill a topic with orders, as fast as two generator processes can, or as the options say."""
+    chosen = {"rate": 0, "processes": 2, "malformed_share": 0.001, "duplicate_share": 0.01, **options}
+    flags = [f"--{name.replace('_', '-')}={value}" for name, value in chosen.items()]
+    command = [sys.executable, "-m", "generators.deliveries", f"--topic={topic}", f"--count={count}", *flags]
     began = time.monotonic()
-    subprocess.run([*command, *flags], cwd=ROOT, check=True)
-    return Measured("generator, 2 processes, acknowledged by all replicas", count, time.monotonic() - began)
+    subprocess.run(command, cwd=ROOT, check=True)
+    return Measured("the generator, 2 processes, acks=all", count, time.monotonic() - began)
 
 
-def run_bounded(settings: Settings, name: str, records: int, *arguments: str) -> Measured:
-    """Submit bench/jobs/<name>.py, which stops at the topic's end; time from all tasks running to the last finished."""
+def load_topic(settings: Settings, count: int) -> tuple[Measured, int]:
+    """Fill the topic of orders; also return how many of them are valid and distinct."""
+    manifest = settings.stack.path / "bench-manifest"
+    manifest.unlink(missing_ok=True)
+    loaded = produce(TOPIC, count, manifest=manifest)
+    return loaded, sum(kind == "valid" for kind, _, _ in read_manifest(manifest))
+
+
+def bounded(settings: Settings, label: str, program: str, records: int, *arguments: str) -> Measured:
+    """Run bench/jobs/<program>.py to the topic's end; timed from all its tasks running to the last one finished."""
     cluster = Cluster(settings.flink.url)
-    command = control.flink_command(settings, name, parallelism=settings.flink.parallelism)
-    command[-1] = f"bench/jobs/{name}.py"
-    environment = {**os.environ, "PATH": f"{os.path.dirname(sys.executable)}{os.pathsep}{os.environ['PATH']}"}
-    done = subprocess.run([*command, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(done.stdout + done.stderr)
-    job = cluster.newest(f"bench.{name}")
+    parallelism = settings.flink.parallelism
+    command = control.flink_command(settings, f"bench/jobs/{program}.py", parallelism=parallelism)
+    control.run([*command, *arguments], parallelism=parallelism)
+    job = cluster.newest(f"bench.{program}") or ""
     while (state := cluster.state(job)) != "FINISHED":
         if state in ("FAILED", "CANCELED"):
             raise RuntimeError(cluster.last_failure(job))
         time.sleep(0.5)
     began, ended = cluster.times(job)
-    return Measured(name, records, ended - began)
+    return Measured(label, records, ended - began)
+
+
+@contextlib.contextmanager
+def whole_job(**options: str) -> Iterator[tuple[Settings, float]]:
+    """The deliveries job on empty tables, and when its last task began to run; cancelled at the end."""
+    for name, value in options.items():
+        os.environ[f"CITYSTREAM__DELIVERIES__{name.upper()}"] = value
+    settings = _settings()
+    _empty(settings)
+    cluster = Cluster(settings.flink.url)
+    job = control.submit(settings, TOPIC)
+    try:
+        yield settings, cluster.times(job)[0]
+    finally:
+        cluster.cancel(job)
+        for name in options:
+            del os.environ[f"CITYSTREAM__DELIVERIES__{name.upper()}"]
+        while cluster.running(TOPIC):
+            time.sleep(0.5)
+
+
+def into_postgres(label: str, records: int, valid: int, ledger: str) -> Measured:
+    """The whole job without Elasticsearch, until every valid order is in the ledger and every total has counted it."""
+    with whole_job(documents="false", ledger=ledger) as (settings, began):
+        reached: list[tuple[float, int]] = []
+        with postgres.connect(settings) as connection:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                while not reached or reached[-1][1] < valid:
+                    cursor.execute("SELECT coalesce(sum(orders), 0) FROM charge_per_day")
+                    (counted,) = cursor.fetchone() or (0,)
+                    cursor.execute(
+                        "SELECT coalesce(sum(inserted), 0) FROM staging.epochs WHERE ledger = 'deliveries.ledger'"
+                        if ledger == "staged"
+                        else "SELECT count(*) FROM delivery_information"
+                    )
+                    (rows,) = cursor.fetchone() or (0,)
+                    reached.append((time.time(), int(min(rows, counted))))
+                    time.sleep(0.5 if ledger == "staged" else 2)
+        report = reconcile.await_agreement(settings, 60) if ledger == "staged" else None
+        notes = [f"does not agree: {report.wrong}"] if report and report.wrong else []
+        notes.append("rates per million: " + " ".join(f"{rate:,.0f}" for rate in _per_million(began, reached)))
+        return Measured(label, records, reached[-1][0] - began, notes)
+
+
+def _per_million(began: float, reached: list[tuple[float, int]]) -> Iterator[float]:
+    """The rate of each million rows; between two looks the rows are taken to come evenly."""
+    last_time, goal = began, MILLION
+    before = (began, 0)
+    for now, rows in reached:
+        while rows >= goal:
+            at = before[0] + (now - before[0]) * (goal - before[1]) / (rows - before[1])
+            yield MILLION / (at - last_time)
+            last_time, goal = at, goal + MILLION
+        before = (now, rows)
+
+
+def bulk_alone(settings: Settings, records: int) -> Measured:
+    """What `_bulk` sustains by itself: the same documents, encoded beforehand, sent by two threads."""
+    plan = orders.Plan(seed=7, start=datetime.now(UTC))
+    lines: list[bytes] = []
+    for number, record in enumerate(islice(orders.stream(plan), records)):
+        order = record.value or b"{}"
+        body = order.replace(b'"lat":', b'"location":{"lat":')[:-1] + b"}}"
+        head = b'{"index":{"_id":"%s","_version":%d,"version_type":"external_gte"}}' % (record.key, 2**53 - number)
+        lines += [head, body]
+    bulks = [lines[at : at + 4000] for at in range(0, len(lines), 4000)]
+
+    def send(share: list[list[bytes]]) -> None:
+        with elasticsearch.client(settings) as client:
+            for bulk in share:
+                answer = client.bulk(index=TOPIC, operations=bulk, filter_path="errors")  # type: ignore[arg-type]
+                if answer["errors"]:
+                    failures.append("a document was refused")
+
+    failures: list[str] = []
+    threads = [threading.Thread(target=send, args=(bulks[number::2],)) for number in range(2)]
+    began = time.monotonic()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return Measured(BULK, records, time.monotonic() - began, failures[:1])
+
+
+def into_elasticsearch(seconds: float) -> Measured:
+    """The whole job with documents, over a stretch of `seconds` once it has warmed up."""
+    with whole_job(documents="true") as (settings, _), elasticsearch.client(settings) as client:
+
+        def documents() -> int:
+            client.options(ignore_status=404).indices.refresh(index=TOPIC)
+            return int(client.options(ignore_status=404).count(index=TOPIC).get("count", 0))
+
+        time.sleep(15)
+        first, began = documents(), time.monotonic()
+        time.sleep(seconds)
+        last = documents()
+        return Measured(DOCUMENTS, last - first, time.monotonic() - began)
+
+
+def worker_memory(minutes: float, rate: int) -> Measured:
+    """Resident memory of all Python workers while the whole job runs at a steady rate."""
+    with whole_job(documents="true") as (settings, _):
+        states = LocalStack.of(settings.stack).supervisor.states()
+        managers = [psutil.Process(state.pid) for state in states if state.name.startswith("taskmanager")]
+        samples: list[int] = []
+        feeder = threading.Thread(
+            target=produce, args=(TOPIC, int(rate * minutes * 60)), kwargs={"rate": rate, "processes": 1}, daemon=True
+        )
+        feeder.start()
+        began = time.monotonic()
+        while feeder.is_alive():
+            time.sleep(5)
+            samples.append(sum(worker.memory_info().rss for worker in _workers(managers)))
+        third = max(1, len(samples) // 5)
+        first, last = (sorted(part)[len(part) // 2] / 2**20 for part in (samples[third : 2 * third], samples[-third:]))
+        note = (
+            f"Python workers: {first:.0f} MiB in the second fifth, {last:.0f} MiB in the last ({last / first - 1:+.1%})"
+        )
+        return Measured(
+            f"{minutes:g} minutes at {rate:,}/s", int(rate * minutes * 60), time.monotonic() - began, [note]
+        )
+
+
+def _workers(managers: list[psutil.Process]) -> Iterator[psutil.Process]:
+    for process in (child for manager in managers for child in manager.children(recursive=True)):
+        with contextlib.suppress(psutil.Error):
+            if any("pyflink.fn_execution" in part for part in process.cmdline()):
+                yield process
+
+
+def _settings() -> Settings:
+    return load()
+
+
+def _empty(settings: Settings) -> None:
+    with postgres.connect(settings) as connection, connection.cursor() as cursor:
+        cursor.execute("TRUNCATE delivery_information, staging.epochs, staging.writers")
+        for total in reconcile.TOTALS:
+            cursor.execute(f"TRUNCATE {total}")
+    with elasticsearch.client(settings) as client:
+        for index in (TOPIC, *reconcile.TOTALS):
+            client.options(ignore_status=404).indices.delete(index=index)
+
+
+def measure(count: int, minutes: float) -> Iterator[Measured]:
+    """Every contestant in turn."""
+    if prepare.main([]) != 0:
+        raise SystemExit(1)
+    settings = _settings()
+    loaded, valid = load_topic(settings, count)
+    yield loaded
+
+    yield bounded(settings, PURE_SQL, "flink_sql", count)
+    yield bounded(settings, COMBINED, "combined", count)
+    yield bounded(settings, "the same, first per order id kept", "combined", count, "--deduplicate")
+    sample = min(count, 100_000)
+    with contextlib.closing(kafka.admin(settings)) as admin:
+        if TUTORIAL_TOPIC not in admin.list_topics():
+            admin.create_topics(
+                {TUTORIAL_TOPIC: {"num_partitions": 4, "replication_factor": settings.kafka.replication}}
+            )
+    produce(TUTORIAL_TOPIC, sample, malformed_share=0, duplicate_share=0)
+    yield bounded(settings, TUTORIAL, "tutorial", sample)
+
+    yield into_postgres(STAGED, count, valid, "staged")
+    yield into_postgres("the same, ledger: upsert", count, valid, "upsert")
+    _empty(settings)
+    yield bulk_alone(settings, min(count, 300_000))
+    yield into_elasticsearch(60)
+    if minutes:
+        yield worker_memory(minutes, rate=3_000)
+
+
+PURE_SQL = "pure Flink SQL, the same four sums"
+COMBINED = "ours: decode, rules, combiner, Python totals"
+TUTORIAL = "tutorial-style PyFlink DataStream, one sum"
+STAGED = "the whole job into PostgreSQL, ledger: staged"
+BULK = "Elasticsearch _bulk alone, 2 threads"
+DOCUMENTS = "the whole job, Elasticsearch on"
+# What is promised: this over that is at least so much.
+RATIOS = [(COMBINED, PURE_SQL, 0.85), (COMBINED, TUTORIAL, 100), (STAGED, PURE_SQL, 0.15), (DOCUMENTS, BULK, 0.8)]
+
+
+def show(results: dict[str, Measured]) -> None:
+    """Print rates, then ratios."""
+    table = Table(
+        title=f"{psutil.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GiB", title_justify="left"
+    )
+    for heading in ("what", "records", "seconds", "records/s"):
+        table.add_column(heading, justify="left" if heading == "what" else "right")
+    for result in results.values():
+        table.add_row(result.name, f"{result.records:,}", f"{result.seconds:,.1f}", f"{result.rate:,.0f}")
+    console.print(table)
+    for result in results.values():
+        for note in result.notes:
+            console.print(f"{result.name}: {note}")
+    for one, other, promised in RATIOS:
+        if one in results and other in results:
+            ratio = results[one].rate / results[other].rate
+            console.print(f"{one} / {other}: {ratio:,.2f} (promised: at least {promised:g})")
+
+
+def main() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--orders", type=int, default=10 * MILLION, help="orders in the topic (10,000,000)")
+    parser.add_argument(
+        "--minutes", type=float, default=10, help="of watching the Python workers' memory (10); 0: none"
+    )
+    options = parser.parse_args()
+    stack = [sys.executable, "-m", "stack"]
+    results: dict[str, Measured] = {}
+    try:
+        subprocess.run([*stack, "up"], cwd=ROOT, check=True)
+        for result in measure(options.orders, options.minutes):
+            results[result.name] = result
+            console.print(f"{result.name}: {result.rate:,.0f}/s")
+    finally:
+        subprocess.run([*stack, "clean"], cwd=ROOT, check=False)
+        show(results)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

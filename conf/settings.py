@@ -1,6 +1,5 @@
 """The settings of Citystream: conf/citystream.yaml, overridden by the local stack's env file and the environment."""
 
-import functools
 import os
 from datetime import datetime
 from pathlib import Path
@@ -226,7 +225,6 @@ def _addresses() -> dict[str, dict[str, Any]]:
     return found
 
 
-@functools.cache
 def load() -> Settings:
     """Read and validate all settings.
 

@@ -123,7 +123,8 @@ def status(stack: LocalStack, _: argparse.Namespace) -> int:
         )
     table.add_row("total", "", "", "", f"{total / 2**20:.0f} MiB", "")
     console.print(table)
-    return 0 if all(state.running for state in states) else 1
+    optional = {service.name for service in stack.services() if not service.autostart}
+    return 0 if all(state.running or state.name in optional for state in states) else 1
 
 
 def logs(stack: LocalStack, arguments: argparse.Namespace) -> int:

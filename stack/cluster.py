@@ -47,6 +47,20 @@ class Cluster:
         found = [job for job in jobs if job["name"] == name and job["state"] in RUNNING]
         return max(found, key=lambda job: job["start-time"])["jid"] if found else None
 
+    def newest(self, name: str) -> str | None:
+        """The id of the job of this name that started last, finished or not."""
+        found = [job for job in self._call("GET", "/jobs/overview")["jobs"] if job["name"] == name]
+        return max(found, key=lambda job: job["start-time"])["jid"] if found else None
+
+    def times(self, job: str) -> tuple[float, float]:
+        """When the last of the job's tasks began to run, and when the last one ended (0 before that); Unix seconds."""
+        began, ended = 0, 0
+        for vertex in self.vertices(job).values():
+            for task in self._call("GET", f"/jobs/{job}/vertices/{vertex}/subtasktimes")["subtasks"]:
+                began = max(began, task["timestamps"]["RUNNING"])
+                ended = max(ended, task["timestamps"]["FINISHED"])
+        return began / 1000, ended / 1000
+
     def state(self, job: str) -> str:
         """The state of a job, such as RUNNING."""
         return str(self._call("GET", f"/jobs/{job}")["state"])

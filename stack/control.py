@@ -51,8 +51,8 @@ class Journal:
         return [Run(**json.loads(line)) for line in self._path.read_text(encoding="utf-8").splitlines()]
 
 
-def flink_command(settings: Settings, name: str, *, parallelism: int, restore: str | None = None) -> list[str]:
-    """The `flink run` command line that submits the job `name`."""
+def flink_command(settings: Settings, program: str, *, parallelism: int, restore: str | None = None) -> list[str]:
+    """The `flink run` command line that submits a program such as jobs/deliveries.py."""
     address = urlsplit(settings.flink.url)
     return [
         str(Path(pyflink.__path__[0]) / "bin" / "flink"),
@@ -62,7 +62,7 @@ def flink_command(settings: Settings, name: str, *, parallelism: int, restore: s
         *("--parallelism", str(parallelism)),
         *(("--fromSavepoint", restore) if restore else ()),
         *("--jarfile", str(JAR.relative_to(ROOT))),
-        *("--python", f"jobs/{name}.py"),
+        *("--python", program),
     ]
 
 
@@ -87,22 +87,33 @@ def submit(settings: Settings, name: str, *, parallelism: int | None = None, res
     if slots < parallel:
         message = f"The job needs {parallel} task slots, {slots} are free: stop another job or add a TaskManager."
         raise NotReadyError(message)
-    command = flink_command(settings, name, parallelism=parallel, restore=restore)
-    # The client runs the job's main in this very Python; the cluster brings its own.
-    environment = {
-        **os.environ,
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "CITYSTREAM__FLINK__PARALLELISM": str(parallel),
-    }
     with console.status(f"Submitting {name} ..."):
-        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+        run(flink_command(settings, f"jobs/{name}.py", parallelism=parallel, restore=restore), parallelism=parallel)
     job = cluster.running(name)
-    if done.returncode != 0 or job is None:
-        message = f"`flink run` failed.\n{_reason(done.stdout, done.stderr)}"
+    if job is None:
+        message = f"The job {name} ended as soon as it was submitted: look at {settings.flink.url}."
         raise NotReadyError(message)
     Journal(settings, name).add(job)
     _await_start(cluster, job)
     return job
+
+
+def run(command: list[str], *, parallelism: int) -> None:
+    """Run a `flink run` command line.
+
+    Raises:
+        NotReadyError: it failed; the message is the reason it gave.
+    """
+    # The client runs the job's main in this very Python; the cluster brings its own.
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "CITYSTREAM__FLINK__PARALLELISM": str(parallelism),
+    }
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        message = f"`flink run` failed.\n{_reason(done.stdout, done.stderr)}"
+        raise NotReadyError(message)
 
 
 def _await_start(cluster: Cluster, job: str) -> None:

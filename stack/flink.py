@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,11 @@ import yaml
 
 from conf.settings import ROOT
 from stack.errors import StackError
+from stack.layout import Port
 from stack.services import HOST, Context, Service
 
 TUNABLE = ROOT / "conf" / "flink.yaml"
+_HEARTBEAT_SECONDS = 3
 _JAVA_OPTIONS = "env.java.opts.all"
 
 
@@ -61,7 +64,7 @@ def services(context: Context) -> Iterator[Service]:
         environment=_environment(context),
     )
     for number in range(1, context.settings.task_managers + 1):
-        name = f"taskmanager-{number}"
+        name = task_manager(number)
         # With a lasting id, a TaskManager that comes back replaces its dead predecessor at once.
         own = [*_own_settings(context, number), "-D", f"taskmanager.resource-id={name}"]
         yield Service(
@@ -69,9 +72,14 @@ def services(context: Context) -> Iterator[Service]:
             command=[str(home() / "bin" / "taskmanager.sh"), "start-foreground", *own],
             address=f"http://{HOST}:{ports.metrics(number).number}/metrics",
             ports=[ports.metrics(number)],
-            answers=functools.partial(_task_manager_answers, context, name),
+            answers=functools.partial(_task_manager_answers, context, number),
             environment=_environment(context),
         )
+
+
+def task_manager(number: int) -> str:
+    """The name of a TaskManager, for the stack and for Flink."""
+    return f"taskmanager-{number}"
 
 
 def url(context: Context) -> str:
@@ -169,8 +177,8 @@ def _environment(context: Context) -> dict[str, str]:
     }
 
 
-def _get(context: Context, path: str) -> dict[str, Any]:
-    connection = http.client.HTTPConnection(HOST, context.ports.flink.number, timeout=4)
+def _get(port: Port, path: str) -> bytes:
+    connection = http.client.HTTPConnection(HOST, port.number, timeout=4)
     try:
         connection.request("GET", path)
         response = connection.getresponse()
@@ -180,15 +188,20 @@ def _get(context: Context, path: str) -> dict[str, Any]:
     if response.status != http.client.OK:
         msg = f"HTTP {response.status} from {path}"
         raise StackError(msg)
-    parsed: dict[str, Any] = json.loads(answer)
-    return parsed
+    return answer
 
 
 def _job_manager_answers(context: Context) -> None:
-    _get(context, "/overview")
+    _get(context.ports.flink, "/overview")
 
 
-def _task_manager_answers(context: Context, name: str) -> None:
-    if name not in {manager["id"] for manager in _get(context, "/taskmanagers")["taskmanagers"]}:
-        msg = f"{name} has not registered with the JobManager yet"
+def _task_manager_answers(context: Context, number: int) -> None:
+    # For some seconds the JobManager still lists a TaskManager that was killed: ask the process itself, and take only
+    # a registration that is alive.
+    _get(context.ports.metrics(number), "/metrics")
+    managers = json.loads(_get(context.ports.flink, "/taskmanagers"))["taskmanagers"]
+    beats = {manager["id"]: manager["timeSinceLastHeartbeat"] / 1000 for manager in managers}
+    name = task_manager(number)
+    if time.time() - beats.get(name, 0) > _HEARTBEAT_SECONDS:
+        msg = f"{name} is not registered with the JobManager yet"
         raise StackError(msg)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from conf.settings import Stack
-from stack import artifacts, elasticsearch, flink, health, kafka, postgres, preflight, supervision
+from stack import artifacts, elasticsearch, feed, flink, health, kafka, postgres, preflight, supervision
 from stack.artifacts import Programs, Report
 from stack.credentials import Credentials, write_private
 from stack.errors import StackError
@@ -64,7 +64,7 @@ class LocalStack:
             services = list(all_services(context))
             text = supervision.configuration(self.layout, services)
             if was_up:
-                started = self._verify_running(text)
+                started = self._verify_running(services, text)
             else:
                 preflight.ports(services)
                 preflight.readable(self.layout, (programs.elasticsearch, programs.postgres, java.home))
@@ -168,19 +168,26 @@ class LocalStack:
         for prepare in (kafka.prepare, postgres.prepare, elasticsearch.prepare, flink.prepare):
             prepare(context)
 
-    def _verify_running(self, text: str) -> bool:
+    def _verify_running(self, services: list[Service], text: str) -> bool:
         """Start what is stopped; refuse when the settings have changed under the running stack."""
         if self.supervisor.configuration_file.read_text(encoding="utf-8") != text:
             msg = "The settings have changed since this stack came up: `make down up` applies them."
             raise StackError(msg)
-        stopped = [state for state in self.supervisor.states() if state.state in ("STOPPED", "EXITED", "FATAL")]
+        servers = {service.name for service in services if service.autostart}
+        stopped = [
+            state
+            for state in self.supervisor.states()
+            if state.name in servers and state.state in ("STOPPED", "EXITED", "FATAL")
+        ]
         for state in stopped:
             self.supervisor.start_service(state.name)
         return bool(stopped)
 
     def _wait(self, services: list[Service], show: Show) -> None:
         try:
-            health.wait(services, self.supervisor.states, _HEALTHY_SECONDS, show)
+            health.wait(
+                [service for service in services if service.autostart], self.supervisor.states, _HEALTHY_SECONDS, show
+            )
         except health.UnansweredError as error:
             log = self.layout.logs / f"{error.service}.log"
             lines = "\n".join(f"    {line}" for line in last_lines(log, _LOG_LINES))
@@ -193,7 +200,7 @@ class LocalStack:
 
 def all_services(context: Context) -> Iterator[Service]:
     """Every service, in the order in which `status` lists them."""
-    for module in (kafka, postgres, elasticsearch, flink):
+    for module in (kafka, postgres, elasticsearch, flink, feed):
         yield from module.services(context)
 
 

@@ -41,6 +41,7 @@ class Service:
         answers: speaks the server's protocol and raises while the server isn't ready for clients.
         account: the account it runs under; None: the caller's.
         stop_seconds: how long it may take to stop by itself before it is killed.
+        autostart: whether it comes up with the stack; otherwise it starts when asked for, and nobody waits for it.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Service:
     account: str | None = None
     stop_signal: str = "TERM"
     stop_seconds: int = 20
+    autostart: bool = True
 
 
 @dataclass(frozen=True)

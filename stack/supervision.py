@@ -91,7 +91,7 @@ def _program(layout: Layout, service: Service) -> dict[str, str]:
         "command": " ".join(quote(part) for part in service.command),
         "directory": str(layout.working_directory(service.name)),
         "environment": ",".join(f'{key}="{value}"' for key, value in service.environment.items()),
-        "autostart": "true",
+        "autostart": str(service.autostart).lower(),
         # A killed server comes back. One that ends right after its start is tried again after 1 s, 2 s, 3 s, ...:
         # a hundred times is more than an hour.
         "autorestart": "true",

@@ -14,6 +14,8 @@ SERVICES = {"kafka", "postgres", "elasticsearch", "flink", "chaos"}
 # Before anything reads the settings: this suite has ports and data of its own.
 os.environ.setdefault("CITYSTREAM__STACK__DIRECTORY", ".stack-test")
 os.environ.setdefault("CITYSTREAM__STACK__PORT_OFFSET", "1000")
+# The gateway's JVM, for tests that put a job together without submitting it.
+os.environ["HADOOP_CLASSPATH"] = str(ROOT / "sinks" / "java" / "target" / "citystream-sinks.jar")
 for name in ("KAFKA_BOOTSTRAP_SERVERS", "POSTGRES_URL", "ELASTICSEARCH_URL", "ELASTICSEARCH_API_KEY", "FLINK_URL"):
     os.environ.pop(name, None)
 
@@ -31,10 +33,8 @@ def servers() -> Iterator[None]:
     was_up = stack("status").returncode == 0
     up = stack("up")
     assert up.returncode == 0, up.stdout + up.stderr
-    from conf import settings
     from sinks import prepare
 
-    settings.load.cache_clear()
     assert prepare.main([]) == 0
     yield
     if not was_up:

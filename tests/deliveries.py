@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from generators.deliveries import read_manifest
 from kafka import KafkaProducer
 
 from conf.settings import ROOT, Settings, load
+from generators.deliveries import read_manifest
 from sinks import elasticsearch, kafka, postgres
 from stack import control, reconcile
 from stack.cluster import Cluster
@@ -170,5 +170,4 @@ def raw(letter: dict[str, object]) -> bytes | None:
 
 def settings() -> Settings:
     """The suite's settings, with the addresses of the servers that are up now."""
-    load.cache_clear()
     return load()

@@ -1,1 +1,1 @@
-"""Jobs that are measured against ours, each submitted with `flink run`; all read to the topic's present end and stop."""
+"""Jobs that are measured beside ours, each submitted with `flink run`; they stop at the end of the topic."""

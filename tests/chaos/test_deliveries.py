@@ -12,6 +12,7 @@ import pytest
 from conf.settings import Settings
 from stack import control
 from stack.cluster import Cluster
+from stack.lifecycle import LocalStack
 from tests import deliveries
 
 pytestmark = [pytest.mark.chaos, pytest.mark.kafka, pytest.mark.postgres, pytest.mark.elasticsearch, pytest.mark.flink]
@@ -38,8 +39,8 @@ def descendants(root: psutil.Process, word: str) -> list[psutil.Process]:
 
 def task_managers(settings: Settings) -> list[psutil.Process]:
     """The TaskManagers of this suite's own stack, and no other's."""
-    supervisor = psutil.Process(int((settings.stack.path / "supervisord.pid").read_text()))
-    return descendants(supervisor, "TaskManagerRunner")
+    states = LocalStack.of(settings.stack).supervisor.states()
+    return [psutil.Process(state.pid) for state in states if state.name.startswith("taskmanager") and state.pid]
 
 
 def python_workers(settings: Settings) -> list[psutil.Process]:

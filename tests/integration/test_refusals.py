@@ -6,7 +6,7 @@ from contextlib import closing, contextmanager
 
 import pytest
 
-from jobs.deliveries import check
+from jobs.deliveries import build
 from sinks import elasticsearch, kafka, postgres
 from sinks.errors import NotReadyError
 from tests import deliveries
@@ -32,12 +32,12 @@ def environment(**changes: str) -> Iterator[None]:
 
 def refusal() -> str:
     with pytest.raises(NotReadyError) as caught:
-        check(deliveries.settings())
+        build(deliveries.settings())
     return str(caught.value)
 
 
 def test_all_is_well() -> None:
-    check(deliveries.settings())
+    build(deliveries.settings())
 
 
 def test_wrong_password() -> None:

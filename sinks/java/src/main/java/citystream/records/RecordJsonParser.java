@@ -41,7 +41,7 @@ import org.apache.flink.table.types.logical.LogicalTypeRoot;
  *   <li>{@code too-long}: a string column's limit in bytes of UTF-8
  * </ul>
  *
- * <p>A record that isn't JSON or UTF-8 says so, whatever else is wrong before; otherwise the first thing wrong is
+ * <p>A record that isn't JSON or UTF-8 (or has a raw NUL in a string) says so, whatever else is wrong before; otherwise the first thing wrong is
  * reported. Fields that are no column are skipped, but must be valid.
  *
  * <p>Not thread-safe; keeps nothing between records.
@@ -795,8 +795,7 @@ final class RecordJsonParser {
                     p = character(p);
                 }
             } else if (c == 0) {
-                problem("nul-byte", "a raw U+0000 in a string, at byte " + p);
-                p++;
+                throw fail("nul-byte", "a raw U+0000 in a string, at byte " + p);
             } else {
                 pos = p;
                 throw fail("not-json", String.format("a raw control character U+%04X in a string, at byte %d", c, p));

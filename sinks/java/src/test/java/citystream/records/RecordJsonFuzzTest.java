@@ -11,6 +11,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Random;
 import java.util.Set;
+import java.util.function.Supplier;
 import java.util.regex.Pattern;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonFactory;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonParser;
@@ -103,7 +104,7 @@ class RecordJsonFuzzTest {
         String error = row.isNullAt(ERROR) ? null : row.getString(ERROR).toString();
         String reason = error == null ? null : error.substring(0, error.indexOf(": "));
         String judged = judge(value);
-        String as = error + " / " + judged + " / " + Base64.getEncoder().encodeToString(value);
+        Supplier<String> as = () -> error + " / " + judged + " / " + Base64.getEncoder().encodeToString(value);
         switch (judged) {
             case "malformed":
                 // A raw NUL is told as such where all else is right.
@@ -130,7 +131,7 @@ class RecordJsonFuzzTest {
         }
     }
 
-    private static void compare(RowData row, String reason, JsonNode tree, String as) {
+    private static void compare(RowData row, String reason, JsonNode tree, Supplier<String> as) {
         boolean typesRight = true;
         for (int i = 0; i < NAMES.size(); i++) {
             JsonNode node = tree.get(NAMES.get(i));
@@ -175,7 +176,7 @@ class RecordJsonFuzzTest {
     }
 
     /** Jackson takes ȸ for an 8 in an escape. */
-    private static final Pattern WRONG_HEX = Pattern.compile("\\\\u[0-9a-fA-F]{0,3}[^\\x00-\\x7f]");
+    private static final Pattern WRONG_HEX = Pattern.compile("(?<!\\\\)(?:\\\\\\\\)*\\\\u[0-9a-fA-F]{0,3}[^\\x00-\\x7f]");
 
     private boolean repeated;
 
@@ -292,7 +293,7 @@ class RecordJsonFuzzTest {
 
     @Test
     void generatedRecordsAreWhatJacksonSays() throws IOException {
-        for (int i = 0; i < 150_000; i++) {
+        for (int i = 0; i < 60_000; i++) {
             check((random.nextInt(20) == 0 ? value(0) : object(0, true)).getBytes(UTF_8));
         }
     }
@@ -300,7 +301,7 @@ class RecordJsonFuzzTest {
     @Test
     void mutatedRecordsAreWhatJacksonSays() throws IOException {
         byte[] tokens = "{}[]\",:\\/u0019eE+-. tfn\n\0".getBytes(UTF_8);
-        for (int i = 0; i < 300_000; i++) {
+        for (int i = 0; i < 120_000; i++) {
             byte[] value = object(0, true).getBytes(UTF_8);
             for (int n = 1 + random.nextInt(2); n > 0 && value.length > 0; n--) {
                 int at = random.nextInt(value.length);

@@ -1,0 +1,141 @@
+# Everything a user does with Citystream. `make` alone lists it.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+JAR := sinks/java/target/citystream-sinks.jar
+JOB ?= deliveries
+
+# Stamps of what is installed: make compares their times with what they were made from.
+INSTALLED := $(VENV)/.installed
+INSTALLED_DEV := $(VENV)/.installed-dev
+JAVA_SOURCES := sinks/java/pom.xml $(shell find sinks/java/src -type f 2>/dev/null)
+
+# One line about a missing program, and how to get it.
+NEEDS_PYTHON = command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is missing: apt install python3.11 python3.11-venv (macOS: brew install python@3.11)." >&2; exit 1; }
+NEEDS_JAVA = command -v java >/dev/null || [ -x "$${JAVA_HOME:-}/bin/java" ] || { echo "Java is missing: apt install openjdk-17-jdk (macOS: brew install openjdk@17)." >&2; exit 1; }
+NEEDS_MAVEN = command -v mvn >/dev/null || { echo "Maven is missing: apt install maven (macOS: brew install maven)." >&2; exit 1; }
+
+.PHONY: help
+help: ## List all targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+##@ Setting up
+
+.PHONY: install
+install: $(INSTALLED) $(JAR) ## Install Python packages into .venv and build the job's jar; again: only what changed
+
+$(BIN)/python:
+	@$(NEEDS_PYTHON)
+	@echo "Making $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(INSTALLED): requirements.lock pyproject.toml | $(BIN)/python
+	@echo "Installing Python packages (the first time some 600 MB: PyFlink brings all of Flink)"
+	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(INSTALLED_DEV): requirements-dev.lock $(INSTALLED)
+	@echo "Installing what checks and tests need"
+	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+$(JAR): $(JAVA_SOURCES)
+	@$(NEEDS_JAVA)
+	@$(NEEDS_MAVEN)
+	@echo "Building $(JAR)"
+	@mvn -q -B -f sinks/java/pom.xml package -DskipTests
+	@touch $@
+
+.PHONY: lock
+lock: $(INSTALLED_DEV) ## Resolve the pinned Python packages anew, after a change of pyproject.toml
+	@unset PIP_FIND_LINKS; export CUSTOM_COMPILE_COMMAND="make lock"; \
+	flags="--quiet --upgrade --no-config --strip-extras --allow-unsafe --generate-hashes"; \
+	flags="$$flags --no-emit-index-url --no-emit-find-links --no-emit-trusted-host"; \
+	$(BIN)/pip-compile $$flags --output-file requirements.lock pyproject.toml; \
+	$(BIN)/pip-compile $$flags --extra dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
+
+##@ The local stack
+
+.PHONY: up
+up: $(INSTALLED) ## Start Kafka, PostgreSQL, Elasticsearch and Flink; return when each answers
+	@$(BIN)/python -m stack up
+
+.PHONY: down
+down: $(INSTALLED) ## Stop them; the data stays
+	@$(BIN)/python -m stack down
+
+.PHONY: clean
+clean: $(INSTALLED) ## Stop them and forget all their data
+	@$(BIN)/python -m stack clean
+
+.PHONY: status
+status: $(INSTALLED) ## A table of all servers
+	@$(BIN)/python -m stack status
+
+.PHONY: logs
+logs: $(INSTALLED) ## The last log lines of each server; SERVICE=kafka-1 shows one
+	@$(BIN)/python -m stack logs $(SERVICE)
+
+.PHONY: doctor
+doctor: $(INSTALLED) ## Check everything that can be checked, with a fix per finding
+	@$(BIN)/python -m stack doctor
+
+##@ Streams
+
+.PHONY: prepare
+prepare: install ## Apply migrations and index templates, create topics
+	@$(BIN)/python -m sinks.prepare
+
+.PHONY: submit
+submit: install ## Submit a job to Flink; JOB=deliveries
+	@$(BIN)/python -m stack.control submit $(JOB)
+
+.PHONY: stop
+stop: $(INSTALLED) ## Stop a job with a savepoint; JOB=deliveries
+	@$(BIN)/python -m stack.control stop $(JOB)
+
+.PHONY: resume
+resume: install ## Resume a job from its latest savepoint or checkpoint; JOB=deliveries
+	@$(BIN)/python -m stack.control resume $(JOB)
+
+.PHONY: generate
+generate: $(INSTALLED) ## Generate orders into Kafka
+	@$(BIN)/python -m generators.deliveries $(ARGS)
+
+.PHONY: reconcile
+reconcile: $(INSTALLED) ## Compare every total with the ledger, and repair what differs
+	@$(BIN)/python -m stack.reconcile $(ARGS)
+
+.PHONY: demo
+demo: install ## All of it: stack, job, orders, and after a minute the reconciliation
+	@$(BIN)/python -m stack.demo
+
+##@ Working on Citystream
+
+.PHONY: check
+check: $(INSTALLED_DEV) ## Format, lint, types, layers and unit tests; needs no servers
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m pytest tests/unit
+
+.PHONY: test
+test: check $(JAR) ## Everything in `check`, the Java tests, and tests against real servers, kill tests among them
+	@$(NEEDS_MAVEN)
+	@mvn -q -B -f sinks/java/pom.xml verify
+	@$(BIN)/python -m pytest $(wildcard tests/integration tests/chaos)
+
+.PHONY: chaos
+chaos: install $(INSTALLED_DEV) ## The kill tests in their long form
+	@CITYSTREAM_CHAOS=long $(BIN)/python -m pytest tests/chaos
+
+.PHONY: bench
+bench: install ## Benchmarks beside the alternatives, as a table of rates and ratios
+	@$(BIN)/python -m bench $(ARGS)

@@ -1,0 +1,151 @@
+"""The local stack for real: up twice, servers killed, ports taken. It runs a stack of its own beside any other."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg2
+import pytest
+from kafka import KafkaConsumer, KafkaProducer
+from kafka.admin import KafkaAdminClient, NewTopic
+
+from conf.settings import ROOT, load, read_env_file
+from stack.lifecycle import LocalStack
+
+DIRECTORY = ".stack-supervision-test"
+OFFSET = 4000
+BACK_SECONDS = 60
+
+pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.timeout(600)]
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    own = {"CITYSTREAM__STACK__DIRECTORY": DIRECTORY, "CITYSTREAM__STACK__PORT_OFFSET": str(OFFSET)}
+    # Two brokers' worth of TaskManagers prove nothing more here than one.
+    own["CITYSTREAM__STACK__TASK_MANAGERS"] = "1"
+    return subprocess.run(
+        [sys.executable, "-m", "stack", *arguments],
+        cwd=ROOT,
+        env={**os.environ, **own, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def env() -> Iterator[dict[str, str]]:
+    up = run("up")
+    assert up.returncode == 0, up.stdout + up.stderr
+    yield read_env_file(ROOT / DIRECTORY / "env")
+    run("clean")
+
+
+@pytest.fixture(scope="module")
+def stack() -> LocalStack:
+    return LocalStack.of(load().stack.model_copy(update={"directory": Path(DIRECTORY), "port_offset": OFFSET}))
+
+
+def kill_and_wait(stack: LocalStack, name: str) -> None:
+    pid = stack.require(name).pid
+    os.kill(pid, signal.SIGKILL)
+    deadline = time.monotonic() + BACK_SECONDS
+    while stack.require(name).pid in (0, pid) or not stack.require(name).running:
+        assert time.monotonic() < deadline, f"{name} did not come back"
+        time.sleep(0.2)
+    restored = run("up")
+    assert restored.returncode == 0, restored.stdout + restored.stderr
+
+
+def pids(stack: LocalStack) -> dict[str, int]:
+    return {state.name: state.pid for state in stack.supervisor.states()}
+
+
+def test_the_env_file_says_all_and_only_to_its_owner(env: dict[str, str]) -> None:
+    assert set(env) == {
+        *["KAFKA_BOOTSTRAP_SERVERS", "POSTGRES_URL", "ELASTICSEARCH_URL", "ELASTICSEARCH_API_KEY"],
+        *["FLINK_URL", "BOARD_URL", "SIMULATOR_URL"],
+    }
+    assert all(env.values())
+    assert (ROOT / DIRECTORY / "env").stat().st_mode & 0o077 == 0
+
+
+def test_a_second_up_does_nothing(env: dict[str, str], stack: LocalStack) -> None:
+    before = pids(stack)
+    again = run("up")
+    assert again.returncode == 0
+    assert "already up" in again.stdout
+    assert pids(stack) == before
+    assert read_env_file(ROOT / DIRECTORY / "env") == env
+
+
+def test_a_killed_broker_comes_back_with_its_records(env: dict[str, str], stack: LocalStack) -> None:
+    servers = env["KAFKA_BOOTSTRAP_SERVERS"].split(",")
+    admin = KafkaAdminClient(bootstrap_servers=servers)
+    admin.create_topics([NewTopic("kept", 3, 3)])
+    admin.close()
+    producer = KafkaProducer(bootstrap_servers=servers, acks="all")
+    for number in range(300):
+        producer.send("kept", str(number).encode())
+    producer.flush()
+    producer.close()
+    for name in ("kafka-1", "kafka-2", "kafka-3"):
+        kill_and_wait(stack, name)
+    consumer = KafkaConsumer(
+        "kept", bootstrap_servers=servers, auto_offset_reset="earliest", group_id=None, consumer_timeout_ms=15_000
+    )
+    assert sorted(int(record.value) for record in consumer) == list(range(300))
+    consumer.close()
+
+
+def test_a_killed_postgres_comes_back_with_its_rows(env: dict[str, str], stack: LocalStack) -> None:
+    def ask(statement: str) -> list[tuple[object, ...]]:
+        connection = psycopg2.connect(env["POSTGRES_URL"])
+        try:
+            with connection, connection.cursor() as cursor:
+                cursor.execute(statement)
+                return list(cursor.fetchall()) if cursor.description else []
+        finally:
+            connection.close()
+
+    ask("CREATE TABLE kept AS SELECT generate_series(1, 1000) AS number")
+    kill_and_wait(stack, "postgres")
+    assert ask("SELECT count(*) FROM kept") == [(1000,)]
+
+
+def test_a_killed_task_manager_comes_back(env: dict[str, str], stack: LocalStack) -> None:
+    kill_and_wait(stack, "taskmanager-1")
+
+
+def test_changed_settings_are_refused_while_up(env: dict[str, str]) -> None:
+    refused = run("up", CITYSTREAM__STACK__TASK_MANAGERS="2")
+    assert refused.returncode == 1
+    assert "make down up" in refused.stderr
+
+
+def test_a_taken_port_is_one_sentence() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        refused = run(
+            "up",
+            CITYSTREAM__STACK__DIRECTORY=f"{DIRECTORY}-taken",
+            CITYSTREAM__STACK__PORT_OFFSET=str(OFFSET + 2000),
+            CITYSTREAM__STACK__PORTS__POSTGRES=str(port - OFFSET - 2000),
+        )
+    run("clean", CITYSTREAM__STACK__DIRECTORY=f"{DIRECTORY}-taken")
+    assert refused.returncode == 1
+    assert refused.stderr.count("\n") == 1
+    for part in (f"Port {port}", "postgres", f"pid {os.getpid()}", "stack.ports.postgres"):
+        assert part in refused.stderr
+
+
+def test_status_tells_up_from_down(env: dict[str, str]) -> None:
+    assert run("status").returncode == 0
+    assert run("status", CITYSTREAM__STACK__DIRECTORY=f"{DIRECTORY}-none").returncode == 3

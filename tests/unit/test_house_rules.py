@@ -1,0 +1,41 @@
+"""Rules of this code base that no linter knows."""
+
+import re
+import tomllib
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_no_bare_reduce_on_a_keyed_stream() -> None:
+    # Its state gets a new name at every start, so a restart forgets it.
+    bare = re.compile(r"\.key_by\((?:[^()]|\([^()]*\))*\)\s*\.(reduce|sum|min|max)\(", re.DOTALL)
+    assert bare.search("stream.key_by(lambda a: a[0])\n    .reduce(f)")
+    assert not bare.search("stream.key_by(f).window(w).reduce(g)")
+    assert [path.name for path in (ROOT / "jobs").rglob("*.py") if bare.search(path.read_text())] == []
+
+
+def test_the_flink_version_is_the_same_everywhere() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    python = next(d for d in project["dependencies"] if d.startswith("apache-flink==")).removeprefix("apache-flink==")
+    pom = ET.parse(ROOT / "sinks" / "java" / "pom.xml")  # noqa: S314
+    java = pom.findtext(".//{*}properties/{*}flink.version")
+    locked = re.search(r"^apache-flink==(\S+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
+    assert python == java
+    assert locked is not None
+    assert locked[1] == python
+
+
+def test_migrations_are_numbered_without_a_gap() -> None:
+    numbers = sorted(int(path.name[:4]) for path in (ROOT / "sql" / "postgres").glob("*.sql"))
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_no_module_has_a_name_that_says_nothing() -> None:
+    names = {
+        path.stem
+        for package in ("jobs", "sinks", "stack", "generators", "conf", "bench")
+        for path in (ROOT / package).rglob("*.py")
+    }
+    assert not names & {"utils", "util", "helpers", "helper", "manager", "common", "misc"}

@@ -1,0 +1,287 @@
+"""The local stack without servers: what it writes, what it checks, and what it says."""
+
+import configparser
+import os
+import socket
+import stat
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from conf.settings import Stack, load
+from stack import artifacts, elasticsearch, flink, health, kafka, postgres, preflight, supervision
+from stack.__main__ import main
+from stack.artifacts import DownloadProgress, Programs
+from stack.credentials import Credentials, write_private
+from stack.errors import StackError
+from stack.layout import Layout, Port, PortPlan, postgres_platform
+from stack.lifecycle import all_services, env_text, last_lines
+from stack.services import Context, Java, Service
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Stack:
+    return load().stack.model_copy(update={"directory": tmp_path / "stack", "port_offset": 1000})
+
+
+@pytest.fixture
+def context(settings: Stack, tmp_path: Path) -> Context:
+    return Context(
+        settings=settings,
+        layout=Layout(tmp_path / "stack", as_root=False),
+        ports=PortPlan(settings),
+        programs=Programs.under(tmp_path / "cache", "linux-amd64"),
+        credentials=Credentials(tmp_path / "credentials.json"),
+        java=Java(Path("/java"), 17),
+    )
+
+
+def service(name: str = "one", answers: object = lambda: None, **changes: object) -> Service:
+    plain = Service(name=name, command=["run"], address="", ports=[], answers=lambda: None)
+    return replace(plain, answers=answers, **changes)  # type: ignore[arg-type]
+
+
+def state(name: str = "one", pid: int = 1, statename: str = "RUNNING") -> supervision.State:
+    return supervision.State(name, statename, pid, 0, Path("/log"), "")
+
+
+class TestLayout:
+    def test_roots_data_is_outside_the_checkout(self) -> None:
+        layout = Layout(Path("/checkout/.stack"), as_root=True)
+        assert layout.data == Path("/var/lib/citystream") / layout.identity
+        assert layout.account == "citystream"
+
+    def test_an_ordinary_users_data_is_inside(self) -> None:
+        layout = Layout(Path("/checkout/.stack"), as_root=False)
+        assert layout.data == Path("/checkout/.stack/data")
+        assert layout.account is None
+
+    def test_two_stacks_have_two_identities(self) -> None:
+        assert Layout(Path("/a"), as_root=True).identity != Layout(Path("/b"), as_root=True).identity
+
+    def test_a_long_path_gets_a_short_socket(self) -> None:
+        assert Layout(Path("/short"), as_root=False).supervisor_socket == Path("/short/run/supervisor.sock")
+        long = Layout(Path("/" + "long/" * 30), as_root=False).supervisor_socket
+        assert len(str(long)) < 90
+
+    def test_every_port_moves_with_the_offset(self, context: Context) -> None:
+        numbers = [port.number for each in all_services(context) for port in each.ports]
+        ports = load().stack.ports
+        assert numbers[0] == ports.kafka[0] + 1000
+        assert len(set(numbers)) == len(numbers)
+        assert context.ports.metrics(2).number == ports.metrics + 1002
+
+
+class TestArtifacts:
+    def test_versions_are_those_of_the_pom(self) -> None:
+        assert set(artifacts.versions()) == {"kafka", "elasticsearch", "postgres", "log4j"}
+
+    def test_folders_carry_the_versions(self, tmp_path: Path) -> None:
+        programs = Programs.under(tmp_path, "linux-amd64")
+        assert artifacts.versions()["kafka"] in programs.kafka.name
+        assert not programs.complete
+
+    def test_no_registry_is_named(self) -> None:
+        assert "<repository>" not in artifacts.POM.read_text(encoding="utf-8")
+
+    def test_mavens_output_becomes_one_line(self) -> None:
+        progress = DownloadProgress()
+        assert progress.read("[INFO] Scanning for projects...") is None
+        assert progress.read("Downloading from there: https://host/a/big.zip") == "Downloading big.zip (0 MB done)"
+        assert progress.read("Progress (1): 45/107 MB") == "Downloading big.zip 45/107 MB (0 MB done)"
+        assert progress.read("Downloaded from there: https://host/a/big.zip (107 MB at 9 MB/s)") == (
+            "Downloading big.zip (107 MB done)"
+        )
+
+    def test_a_failing_maven_is_one_sentence(self, tmp_path: Path) -> None:
+        maven = tmp_path / "mvn"
+        maven.write_text("#!/bin/sh\necho '[ERROR] Could not resolve it'\nexit 1\n")
+        maven.chmod(0o755)
+        with pytest.raises(StackError, match=r"Could not resolve it.*check the network"):
+            artifacts.fetch(tmp_path / "cache", "linux-amd64", str(maven), Path("/java"), lambda _: None)
+
+
+class TestCredentials:
+    def test_are_generated_once(self, tmp_path: Path) -> None:
+        path = tmp_path / "credentials.json"
+        first = Credentials(path)
+        password, cluster = first.postgres, first.kafka_cluster
+        first.api_key = "key"
+        again = Credentials(path)
+        assert (again.postgres, again.kafka_cluster, again.api_key) == (password, cluster, "key")
+        assert len({first.postgres, first.postgres_owner, first.elastic}) == 3
+
+    def test_are_for_their_owner_only(self, tmp_path: Path) -> None:
+        path = tmp_path / "env"
+        path.write_text("old")
+        path.chmod(0o644)
+        write_private(path, "secret")
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+class TestConfiguration:
+    def test_supervisord_keeps_every_service_running(self, context: Context) -> None:
+        text = supervision.configuration(context.layout, all_services(context))
+        file = configparser.ConfigParser()  # with interpolation, as supervisord reads it
+        file.read_string(text)
+        programs = [name.removeprefix("program:") for name in file.sections() if name.startswith("program:")]
+        assert programs == [
+            *["kafka-1", "kafka-2", "kafka-3", "postgres", "elasticsearch", "jobmanager"],
+            *["taskmanager-1", "taskmanager-2"],
+        ]
+        assert {file[f"program:{name}"]["autorestart"] for name in programs} == {"true"}
+
+    def test_supervisord_reads_a_percent_sign_as_one(self, context: Context) -> None:
+        file = configparser.ConfigParser()
+        odd = service(command=["run", "50%", "a b"], environment={"A": "50%"})
+        file.read_string(supervision.configuration(context.layout, [odd]))
+        assert file["program:one"]["command"] == "run 50% 'a b'"
+
+    def test_servers_that_refuse_root_run_under_the_account(self, context: Context) -> None:
+        as_root = replace(context, layout=replace(context.layout, as_root=True))
+        accounts = {each.name: each.account for each in all_services(as_root)}
+        assert {name for name, account in accounts.items() if account == "citystream"} == {"postgres", "elasticsearch"}
+
+    def test_a_record_survives_the_loss_of_a_broker(self, context: Context) -> None:
+        written = kafka._configuration(context, 2)
+        assert written["default.replication.factor"] == 3
+        assert written["min.insync.replicas"] == 2
+        assert written["transaction.state.log.min.isr"] == 2
+        assert written["auto.create.topics.enable"] == "false"
+
+    def test_postgres_is_durable(self) -> None:
+        assert postgres._SETTINGS["fsync"] == "on"
+        assert postgres._SETTINGS["synchronous_commit"] == "on"
+
+    def test_the_api_key_covers_the_projects_indices(self) -> None:
+        assert {"deliveries*", "pay_per_*", "charge_per_day*"} <= set(elasticsearch._INDICES)
+
+    def test_flink_takes_the_tunable_settings_and_the_stacks_addresses(self, context: Context) -> None:
+        written = flink.configuration(context)
+        tunable = yaml.safe_load(flink.TUNABLE.read_text(encoding="utf-8"))
+        assert tunable.items() <= written.items()
+        assert written["rest.port"] == written["rest.bind-port"] == context.ports.flink.number
+        assert written["taskmanager.numberOfTaskSlots"] == context.settings.slots_per_task_manager
+        assert "--add-opens=java.base/java.lang=ALL-UNNAMED" in written["env.java.opts.all"]
+        assert written["execution.checkpointing.dir"].startswith("file:///")
+
+    def test_nested_flink_settings_are_the_same(self) -> None:
+        assert flink.flattened({"a": {"b": {"c": 1}}, "d.e": 2}) == {"a.b.c": 1, "d.e": 2}
+
+    def test_the_env_file_is_one_pair_a_line(self) -> None:
+        assert env_text({"A": "1", "B": "x=y"}) == "A=1\nB=x=y\n"
+
+
+class TestPreflight:
+    def test_a_taken_port_names_who_what_and_which(self) -> None:
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            port = Port(taken.getsockname()[1], "stack.ports.kafka")
+            with pytest.raises(StackError) as raised:
+                preflight.ports([service("kafka-1", ports=[port])])
+        sentence = str(raised.value)
+        for part in (str(port.number), "kafka-1", f"pid {os.getpid()}", "stack.ports.kafka", "PORT_OFFSET"):
+            assert part in sentence
+        assert "\n" not in sentence
+
+    def test_a_free_port_is_fine(self) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            number = free.getsockname()[1]
+        assert preflight.ports([service(ports=[Port(number, "x")])]) == "1 ports free"
+
+    def test_java_missing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("JAVA_HOME", raising=False)
+        monkeypatch.setenv("PATH", "")
+        with pytest.raises(StackError, match="Java is missing"):
+            preflight.java()
+
+    @pytest.mark.parametrize("version", ["1.8", "11"])
+    def test_java_too_old(self, version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        java = tmp_path / "bin" / "java"
+        java.parent.mkdir()
+        java.write_text(f"#!/bin/sh\necho '    java.specification.version = {version}' >&2\n")
+        java.chmod(0o755)
+        monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+        with pytest.raises(StackError, match=f"Java {version} .* too old"):
+            preflight.java()
+
+    def test_maven_missing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PATH", "")
+        with pytest.raises(StackError, match="apt install maven"):
+            preflight.maven()
+
+    def test_disk_full(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(preflight, "_DISK_GIGABYTES", 10**9)
+        with pytest.raises(StackError, match="GB are free"):
+            preflight.disk(Layout(tmp_path / "not" / "there", as_root=False))
+
+    def test_folder_not_writable(self, tmp_path: Path) -> None:
+        file = tmp_path / "file"
+        file.touch()
+        with pytest.raises(StackError, match=r"can't be written .*stack.directory"):
+            preflight.writable(Layout(file / "stack", as_root=False))
+
+    def test_platform_unknown(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("platform.system", lambda: "Windows")
+        assert postgres_platform() is None
+        with pytest.raises(StackError, match="docker-compose"):
+            preflight.platform()
+
+
+class TestHealth:
+    def test_waits_until_all_answer(self) -> None:
+        tries: list[int] = []
+
+        def slowly() -> None:
+            tries.append(1)
+            if len(tries) < 2:
+                raise ConnectionRefusedError
+
+        shown: list[tuple[str, bool]] = []
+        health.wait([service(answers=slowly)], list, 5, lambda name, answer: shown.append((name, answer.fine)))
+        assert shown == [("one", False), ("one", True)]
+
+    def test_says_who_has_run_out_of_time(self) -> None:
+        def never() -> None:
+            msg = "not yet\nmore"
+            raise StackError(msg)
+
+        with pytest.raises(health.UnansweredError, match="one: not yet"):
+            health.wait([service(answers=never)], list, 0, lambda *_: None)
+
+    def test_a_server_that_ends_again_and_again_is_not_waited_for(self) -> None:
+        failing = health.Failing()
+        assert [failing.see([state(pid=pid)]) for pid in (1, 1, 2, 3)] == [None] * 4
+        assert failing.see([state(pid=4)]) == state(pid=4)
+
+    def test_a_server_that_was_given_up_is_not_waited_for(self) -> None:
+        assert health.Failing().see([state(statename="FATAL", pid=0)])
+
+
+class TestCommands:
+    def test_help_lists_every_command(self, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(SystemExit) as exited:
+            main(["--help"])
+        assert exited.value.code == 0
+        shown = capsys.readouterr().out
+        assert all(name in shown for name in ("up", "down", "clean", "status", "logs", "restart", "doctor"))
+
+    def test_last_lines(self, tmp_path: Path) -> None:
+        log = tmp_path / "log"
+        log.write_text("".join(f"line {number}\n" for number in range(10_000)))
+        assert last_lines(log, 2) == ["line 9998", "line 9999"]
+        assert last_lines(tmp_path / "none", 2) == []
+
+    def test_stale_files_are_removed(self, tmp_path: Path) -> None:
+        layout = Layout(tmp_path, as_root=False)
+        layout.run.mkdir()
+        (layout.run / "supervisord.pid").write_text("1")
+        assert supervision.remove_stale_files(layout) == [layout.run / "supervisord.pid"]
+        assert supervision.remove_stale_files(layout) == []
+
+    def test_a_supervisor_that_is_not_there_is_down(self, tmp_path: Path) -> None:
+        assert not supervision.Supervisor(Layout(tmp_path, as_root=False)).is_up()
