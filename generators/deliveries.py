@@ -376,14 +376,31 @@ class Stop:
         self._asked = True
 
 
+# The package carries no types.
+class _Client(KafkaProducer):  # type: ignore[misc]
+    def __del__(self) -> None:
+        # It flushes once more, and would print a traceback when the brokers are away.
+        with contextlib.suppress(KafkaError):
+            super().__del__()
+
+
+@contextlib.contextmanager
+def _client(bootstrap_servers: str) -> Iterator[KafkaProducer]:
+    """A producer of the configuration above."""
+    producer = _Client(bootstrap_servers=bootstrap_servers, **PRODUCER_CONFIG)
+    try:
+        yield producer
+    finally:
+        # All is acknowledged by now, or the run failed and says so: a second failure here must not hide the first.
+        with contextlib.suppress(KafkaError):
+            producer.close(timeout=0)
+
+
 def run_here(run: Run, stop: Stop) -> Tally:
     """Produce in this process."""
     progress = Progress()
-    producer = KafkaProducer(bootstrap_servers=run.bootstrap_servers, **PRODUCER_CONFIG)
-    try:
+    with _client(run.bootstrap_servers) as producer:
         return produce(run, 0, producer, progress.show, stop.asked)
-    finally:
-        producer.close(timeout=0)
 
 
 def run_apart(run: Run, stop: Stop) -> Tally:
@@ -450,13 +467,14 @@ def _child(run: Run, process: int, writer: Connection) -> None:
             writer.send(tally)
 
     try:
-        producer = KafkaProducer(bootstrap_servers=run.bootstrap_servers, **PRODUCER_CONFIG)
-        report(produce(run, process, producer, report, stop.asked))
+        with _client(run.bootstrap_servers) as producer:
+            report(produce(run, process, producer, report, stop.asked))
     except (GeneratorError, KafkaError) as error:
         writer.send(f"process {process}: {error}")
         sys.exit(1)
     except KeyboardInterrupt:
-        sys.exit(130)
+        # At once: an orderly end of the interpreter would let the client try again.
+        os._exit(130)
     finally:
         writer.close()
 

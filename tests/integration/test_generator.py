@@ -24,14 +24,14 @@ START = "2026-11-21T12:00:00+09:00"
 
 
 @pytest.fixture(scope="module")
-def servers() -> str:
+def brokers() -> str:
     return settings.load().kafka.bootstrap_servers
 
 
 @pytest.fixture
-def topic(servers: str) -> Iterator[str]:
+def topic(brokers: str) -> Iterator[str]:
     name = f"test.deliveries.{secrets.token_hex(4)}"
-    admin = KafkaAdminClient(bootstrap_servers=servers)
+    admin = KafkaAdminClient(bootstrap_servers=brokers)
     admin.create_topics([NewTopic(name, 3, settings.load().kafka.replication)])
     yield name
     admin.delete_topics([name])
@@ -54,9 +54,9 @@ def finished(generator: subprocess.Popen[str]) -> tuple[int, str, str]:
     return generator.returncode, out, err
 
 
-def published(servers: str, topic: str) -> list[tuple[bytes, bytes | None, int]]:
+def published(brokers: str, topic: str) -> list[tuple[bytes, bytes | None, int]]:
     """All records of the topic: key, value, partition."""
-    consumer = KafkaConsumer(bootstrap_servers=servers, auto_offset_reset="earliest", enable_auto_commit=False)
+    consumer = KafkaConsumer(bootstrap_servers=brokers, auto_offset_reset="earliest", enable_auto_commit=False)
     partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic)]
     consumer.assign(partitions)
     ends = consumer.end_offsets(partitions)
@@ -68,7 +68,7 @@ def published(servers: str, topic: str) -> list[tuple[bytes, bytes | None, int]]
     return found
 
 
-def test_every_record_arrives_once_byte_for_byte(servers: str, topic: str, tmp_path: Path) -> None:
+def test_every_record_arrives_once_byte_for_byte(brokers: str, topic: str, tmp_path: Path) -> None:
     shares = {"malformed_share": 0.05, "late_share": 0.05, "duplicate_share": 0.05}
     options = [part for name, share in shares.items() for part in (f"--{name.replace('_', '-')}", share)]
     code, out, err = finished(
@@ -78,7 +78,7 @@ def test_every_record_arrives_once_byte_for_byte(servers: str, topic: str, tmp_p
     assert code == 0, err
     plan = Plan(seed=21, start=datetime.fromisoformat(START), processes=2, **shares)
     expected = [record for process in range(2) for record in islice(stream(plan, process), 2_500)]
-    found = published(servers, topic)
+    found = published(brokers, topic)
     assert Counter((key, value) for key, value, _ in found) == Counter((each.key, each.value) for each in expected)
     assert Counter(kind for kind, _, _ in read_manifest(tmp_path / "manifest")) == Counter(e.kind for e in expected)
     assert "5,000 produced" in out
@@ -92,7 +92,7 @@ def test_every_record_arrives_once_byte_for_byte(servers: str, topic: str, tmp_p
 @pytest.mark.parametrize("processes", [1, 2])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_run_with_all_acknowledged(
-    servers: str, topic: str, tmp_path: Path, processes: int, number: signal.Signals
+    brokers: str, topic: str, tmp_path: Path, processes: int, number: signal.Signals
 ) -> None:
     manifest = tmp_path / "manifest"
     generator = start(
@@ -106,16 +106,16 @@ def test_a_signal_ends_the_run_with_all_acknowledged(
     assert code == 0, err
     told = list(read_manifest(manifest))
     assert out.startswith(f"{len(told):,} produced: ")
-    assert Counter(key.decode() for key, _, _ in published(servers, topic)) == Counter(key for _, key, _ in told)
+    assert Counter(key.decode() for key, _, _ in published(brokers, topic)) == Counter(key for _, key, _ in told)
 
 
-def test_a_record_of_a_megabyte_gets_through(servers: str, topic: str) -> None:
+def test_a_record_of_a_megabyte_gets_through(brokers: str, topic: str) -> None:
     code, _, err = finished(
         start("--topic", topic, "--rate", "max", "--count", 3, "--malformed-share", 1, "--malformed-kinds", "huge",
               "--late-share", 0)
     )  # fmt: skip
     assert code == 0, err
-    values = [value or b"" for _, value, _ in published(servers, topic)]
+    values = [value or b"" for _, value, _ in published(brokers, topic)]
     assert [len(value) for value in values] == [1_000_000] * 3
 
 
