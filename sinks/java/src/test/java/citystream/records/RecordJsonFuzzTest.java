@@ -293,7 +293,7 @@ class RecordJsonFuzzTest {
 
     @Test
     void generatedRecordsAreWhatJacksonSays() throws IOException {
-        for (int i = 0; i < 60_000; i++) {
+        for (int i = 0; i < 30_000; i++) {
             check((random.nextInt(20) == 0 ? value(0) : object(0, true)).getBytes(UTF_8));
         }
     }
@@ -301,7 +301,7 @@ class RecordJsonFuzzTest {
     @Test
     void mutatedRecordsAreWhatJacksonSays() throws IOException {
         byte[] tokens = "{}[]\",:\\/u0019eE+-. tfn\n\0".getBytes(UTF_8);
-        for (int i = 0; i < 120_000; i++) {
+        for (int i = 0; i < 60_000; i++) {
             byte[] value = object(0, true).getBytes(UTF_8);
             for (int n = 1 + random.nextInt(2); n > 0 && value.length > 0; n--) {
                 int at = random.nextInt(value.length);
@@ -335,8 +335,8 @@ class RecordJsonFuzzTest {
 
     @Test
     void everySequenceOfUpToFourBytesOfAKindIsJudgedAsTheJdkDoes() throws IOException {
-        int[] interesting = {0x41, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xC1, 0xC2, 0xDF, 0xE0, 0xE1, 0xEC, 0xED,
-            0xEE, 0xEF, 0xF0, 0xF1, 0xF3, 0xF4, 0xF5, 0xFF};
+        int[] interesting = {0x41, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC1, 0xC2, 0xE0, 0xE1, 0xED,
+            0xEF, 0xF0, 0xF1, 0xF4, 0xF5, 0xFF};
         byte[] value = "{\"s\":\"....\"}".getBytes(UTF_8);
         for (int a : interesting) {
             for (int b : interesting) {
