@@ -9,6 +9,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 JAR := sinks/java/target/citystream-sinks.jar
 JOB ?= deliveries
+# Tests have a stack of their own, beside one that runs. It is forgotten at the end.
+TEST_STACK := CITYSTREAM__STACK__DIRECTORY=.stack-test CITYSTREAM__STACK__PORT_OFFSET=1000
 
 # Stamps of what is installed: make compares their times with what they were made from.
 INSTALLED := $(VENV)/.installed
@@ -129,8 +131,11 @@ check: $(INSTALLED_DEV) ## Format, lint, types, layers and unit tests; needs no 
 .PHONY: test
 test: check $(JAR) ## Everything in `check`, the Java tests, and tests against real servers, kill tests among them
 	@$(NEEDS_MAVEN)
-	@mvn -q -B -f sinks/java/pom.xml verify
-	@$(BIN)/python -m pytest $(wildcard tests/integration tests/chaos)
+	@export $(TEST_STACK); trap '$(BIN)/python -m stack clean' EXIT; \
+	$(BIN)/python -m stack up; \
+	echo "Java tests (about three minutes)"; \
+	(set -a; . ./.stack-test/env; mvn -q -B -f sinks/java/pom.xml verify); \
+	$(BIN)/python -m pytest tests/integration tests/chaos
 
 .PHONY: chaos
 chaos: install $(INSTALLED_DEV) ## The kill tests in their long form

@@ -22,11 +22,11 @@ def part(judged: DataStream, *, time: str, late_after_seconds: float, name: str)
     `late_after_seconds` ago. A late row is valid and goes on.
     """
     at = columns(judged)
-    gate_class = get_gateway().jvm.citystream.records.DeadLetterGate
-    gate = gate_class(
+    records = get_gateway().jvm.citystream.records
+    gate = records.DeadLetterGate(
         *(at[column] for column in ("error", "raw", "topic", "partition", "offset", time)),
         int(late_after_seconds * 1000),
     )
     j_stream = judged._j_data_stream
     j_valid = j_stream.process(gate, j_stream.getType()).name(f"{name}: part").uid(f"{name}.part")
-    return Judged(DataStream(j_valid), DataStream(j_valid.getSideOutput(gate_class.DEAD_LETTERS)))
+    return Judged(DataStream(j_valid), DataStream(records.RowDataStreams.deadLetters(j_valid)))

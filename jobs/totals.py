@@ -26,7 +26,7 @@ def first_per_key(stream: DataStream, key: str, *, ttl_hours: float, name: str) 
     records = get_gateway().jvm.citystream.records
     j_stream = stream._j_data_stream
     first = records.FirstPerKey(int(ttl_hours * 3_600_000))
-    j_keyed = j_stream.keyBy(records.FieldKey(columns(stream)[key]), records.FieldKey.TYPE)
+    j_keyed = records.RowDataStreams.keyBy(j_stream, columns(stream)[key])
     return DataStream(j_keyed.process(first, j_stream.getType()).name(f"{name}: first per {key}").uid(f"{name}.first"))
 
 
