@@ -12,7 +12,10 @@ from stack.errors import StackError
 from stack.services import HOST, Context, Service, properties
 
 _HEAP = "768m"
-_INDICES = ("deliveries*", "pay_per_*", "charge_per_day*", "carbon*", "tickets*", "events*", "coordinates*", "citystream-test*")
+_INDICES = (
+    *("deliveries*", "pay_per_*", "charge_per_day*", "carbon*", "tickets*", "events*", "coordinates*"),
+    "citystream-test*",  # the sinks' own tests
+)
 _LOG4J = {
     "status": "error",
     "rootLogger.level": "info",
