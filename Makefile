@@ -40,6 +40,7 @@ $(INSTALLED): requirements.lock pyproject.toml | $(BIN)/python
 	@echo "Installing Python packages (the first time some 600 MB: PyFlink brings all of Flink)"
 	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
+	@ln -sf "$$(cd / && $(CURDIR)/$(BIN)/python -c 'import pyflink; print(pyflink.__path__[0])')/bin/flink" $(BIN)/flink
 	@touch $@
 
 $(INSTALLED_DEV): requirements-dev.lock $(INSTALLED)

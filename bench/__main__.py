@@ -74,9 +74,8 @@ def load_topic(settings: Settings, count: int) -> tuple[Measured, int]:
 def bounded(settings: Settings, label: str, program: str, records: int, *arguments: str) -> Measured:
     """Run bench/jobs/<program>.py to the topic's end; timed from all its tasks running to the last one finished."""
     cluster = Cluster(settings.flink.url)
-    parallelism = settings.flink.parallelism
-    command = control.flink_command(settings, f"bench/jobs/{program}.py", parallelism=parallelism)
-    control.run([*command, *arguments], parallelism=parallelism)
+    command = control.flink_command(settings, f"bench/jobs/{program}.py", parallelism=settings.flink.parallelism)
+    control.run([*command, *arguments])
     job = cluster.newest(f"bench.{program}") or ""
     while (state := cluster.state(job)) != "FINISHED":
         if state in ("FAILED", "CANCELED"):

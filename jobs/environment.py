@@ -10,7 +10,8 @@ from conf.settings import Settings
 def environment(settings: Settings) -> tuple[StreamExecutionEnvironment, StreamTableEnvironment]:
     """A streaming environment with the project's guarantees switched on.
 
-    What a cluster's own configuration should decide (memory, restart strategy, where checkpoints go) is left to it.
+    What a cluster's own configuration should decide (memory, restart strategy, where checkpoints go) is left to it, and
+    the parallelism to `flink run --parallelism`.
     """
     configuration = Configuration()
     for key, value in {
@@ -32,6 +33,5 @@ def environment(settings: Settings) -> tuple[StreamExecutionEnvironment, StreamT
     }.items():
         configuration.set_string(key, value)
     env = StreamExecutionEnvironment.get_execution_environment(configuration)
-    env.set_parallelism(settings.flink.parallelism)
     env.get_checkpoint_config().set_checkpointing_mode(CheckpointingMode.EXACTLY_ONCE)
     return env, StreamTableEnvironment.create(env)

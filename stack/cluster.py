@@ -74,6 +74,14 @@ class Cluster:
         """The ids of a job's vertices, by name."""
         return {vertex["name"]: vertex["id"] for vertex in self._call("GET", f"/jobs/{job}")["vertices"]}
 
+    def task_managers(self, job: str) -> set[str]:
+        """The ids of the TaskManagers that the job's tasks run on."""
+        return {
+            task["taskmanager-id"]
+            for vertex in self.vertices(job).values()
+            for task in self._call("GET", f"/jobs/{job}/vertices/{vertex}")["subtasks"]
+        }
+
     def last_failure(self, job: str) -> str | None:
         """The innermost cause of the job's last failure, in one line."""
         root = self._call("GET", f"/jobs/{job}/exceptions?maxExceptions=1")["exceptionHistory"]["entries"]

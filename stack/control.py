@@ -88,7 +88,7 @@ def submit(settings: Settings, name: str, *, parallelism: int | None = None, res
         message = f"The job needs {parallel} task slots, {slots} are free: stop another job or add a TaskManager."
         raise NotReadyError(message)
     with console.status(f"Submitting {name} ..."):
-        run(flink_command(settings, f"jobs/{name}.py", parallelism=parallel, restore=restore), parallelism=parallel)
+        run(flink_command(settings, f"jobs/{name}.py", parallelism=parallel, restore=restore))
     job = cluster.running(name)
     if job is None:
         message = f"The job {name} ended as soon as it was submitted: look at {settings.flink.url}."
@@ -98,18 +98,14 @@ def submit(settings: Settings, name: str, *, parallelism: int | None = None, res
     return job
 
 
-def run(command: list[str], *, parallelism: int) -> None:
+def run(command: list[str]) -> None:
     """Run a `flink run` command line.
 
     Raises:
         NotReadyError: it failed; the message is the reason it gave.
     """
     # The client runs the job's main in this very Python; the cluster brings its own.
-    environment = {
-        **os.environ,
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "CITYSTREAM__FLINK__PARALLELISM": str(parallelism),
-    }
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         message = f"`flink run` failed.\n{_reason(done.stdout, done.stderr)}"

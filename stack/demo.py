@@ -15,6 +15,7 @@ from stack import control, feed, reconcile
 from stack.__main__ import main as stack_command
 from stack.cluster import Cluster
 from stack.errors import StackError
+from stack.layout import Layout
 from stack.lifecycle import LocalStack
 
 JOB = "deliveries"
@@ -89,16 +90,14 @@ def demo(seconds: float) -> int:
     if stack_command(["up"]) != 0 or prepare.main([]) != 0:
         return 1
     settings = load()
-    supervisor = LocalStack.of(settings.stack).supervisor
     job = ensure_job(settings)
-    supervisor.start_service(feed.NAME)
+    LocalStack.of(settings.stack).supervisor.start_service(feed.NAME)
     console.print(f"Orders are coming. For {seconds:.0f} s you see what becomes of them.")
     watch(settings, job, seconds)
     console.print("The generator pauses, so that what is compared stands still.")
-    supervisor.stop_service(feed.NAME)
-    report = reconcile.await_agreement(settings, 60)
+    with feed.paused(Layout.of(settings.stack)):
+        report = reconcile.await_agreement(settings, 60)
     reconcile.show(report)
-    supervisor.start_service(feed.NAME)
     where_to_look(settings)
     return 1 if report.wrong else 0
 

@@ -1,10 +1,13 @@
 """The order generator as a supervised process, so that a demo goes on after its command has ended."""
 
+import contextlib
 import os
 import sys
 from collections.abc import Iterator
 
+from stack.layout import Layout
 from stack.services import Context, Service
+from stack.supervision import Supervisor
 
 NAME = "generator"
 
@@ -23,3 +26,17 @@ def services(context: Context) -> Iterator[Service]:
         stop_seconds=30,
         autostart=False,
     )
+
+
+@contextlib.contextmanager
+def paused(layout: Layout) -> Iterator[None]:
+    """No orders from the supervised generator meanwhile, where it runs; what it has sent is acknowledged."""
+    supervisor = Supervisor(layout)
+    runs = supervisor.is_up() and any(state.name == NAME and state.running for state in supervisor.states())
+    if runs:
+        supervisor.stop_service(NAME)
+    try:
+        yield
+    finally:
+        if runs:
+            supervisor.start_service(NAME)

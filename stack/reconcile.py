@@ -1,6 +1,6 @@
 """`make reconcile`: is every order where it belongs, once, and does every total agree with the ledger?
 
-Waits until the running job has caught up with its topic, then compares the topic, the dead letters, the ledger, the
+Pauses the local stack's generator, waits until the running job has caught up with its topic, then compares the topic, the dead letters, the ledger, the
 totals and the documents. With `--repair`, totals that differ from the ledger are set right from it.
 """
 
@@ -25,6 +25,8 @@ from conf.settings import Settings, SettingsError, load
 from sinks import elasticsearch, postgres
 from sinks.errors import NotReadyError
 from sinks.kafka import dead_letter_topic
+from stack import feed
+from stack.layout import Layout
 
 TOPIC = "deliveries"
 LEDGER = "delivery_information"
@@ -239,14 +241,15 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         settings = load()
-        before, _ = offsets(settings, TOPIC)
-        report = await_agreement(settings, options.wait)
-        show(report)
-        if report.wrong and offsets(settings, TOPIC)[0] != before:
-            console.print("The topic still grows: stop the generator to compare what stands still.")
-        if options.repair and any(report.totals.values()):
-            console.print("Repaired: " + ", ".join(f"{n:,} rows of {t}" for t, n in repair(settings).items() if n))
-            return 0 if not any(reconcile(settings).totals.values()) else 1
+        with feed.paused(Layout.of(settings.stack)):
+            before, _ = offsets(settings, TOPIC)
+            report = await_agreement(settings, options.wait)
+            show(report)
+            if report.wrong and offsets(settings, TOPIC)[0] != before:
+                console.print("The topic still grows: stop what feeds it, to compare what stands still.")
+            if options.repair and any(report.totals.values()):
+                console.print("Repaired: " + ", ".join(f"{n:,} rows of {t}" for t, n in repair(settings).items() if n))
+                report = reconcile(settings)
     except (SettingsError, NotReadyError) as error:
         print(error, file=sys.stderr)
         return 1

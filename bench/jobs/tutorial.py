@@ -16,7 +16,6 @@ def main() -> None:
     """Read the topic to its present end."""
     settings = load()
     env = StreamExecutionEnvironment.get_execution_environment()
-    env.set_parallelism(settings.flink.parallelism)
     source = (
         KafkaSource.builder()
         .set_bootstrap_servers(settings.kafka.bootstrap_servers)

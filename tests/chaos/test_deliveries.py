@@ -38,9 +38,11 @@ def descendants(root: psutil.Process, word: str) -> list[psutil.Process]:
 
 
 def task_managers(settings: Settings) -> list[psutil.Process]:
-    """The TaskManagers of this suite's own stack, and no other's."""
+    """The TaskManagers of this suite's own stack that run tasks of the job."""
+    cluster = Cluster(settings.flink.url)
+    busy = cluster.task_managers(cluster.running(deliveries.TOPIC) or "")
     states = LocalStack.of(settings.stack).supervisor.states()
-    return [psutil.Process(state.pid) for state in states if state.name.startswith("taskmanager") and state.pid]
+    return [psutil.Process(state.pid) for state in states if state.name in busy and state.pid]
 
 
 def python_workers(settings: Settings) -> list[psutil.Process]:
