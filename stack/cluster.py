@@ -130,10 +130,9 @@ class Cluster:
         """Cancel a job without a savepoint; its retained checkpoints stay."""
         self._call("PATCH", f"/jobs/{job}?mode=cancel")
 
-    def restarts(self, job: str) -> int:
-        """How often the job was restarted."""
-        values = self._call("GET", f"/jobs/{job}/metrics", params={"get": "numRestarts"})
-        return int(float(values[0]["value"])) if values else 0
+    def last_restart(self, job: str) -> float:
+        """When the job was last restarted, in Unix seconds; 0 when it never was."""
+        return float(self._call("GET", f"/jobs/{job}")["timestamps"]["RESTARTING"]) / 1000
 
     def metric(self, job: str, name: str) -> float | None:
         """The sum over all subtasks and vertices of the metrics whose name ends in `name`; None when there is none."""

@@ -14,7 +14,7 @@ NAME = "generator"
 
 def services(context: Context) -> Iterator[Service]:
     """The generator with the settings of conf/citystream.yaml; it starts when asked for."""
-    chosen = {name: value for name, value in os.environ.items() if name.startswith("CITYSTREAM__STACK__")}
+    chosen = {name: value for name, value in sorted(os.environ.items()) if name.startswith("CITYSTREAM__STACK__")}
     yield Service(
         name=NAME,
         command=[sys.executable, "-m", "generators.deliveries"],

@@ -1,7 +1,8 @@
 """`make reconcile`: is every order where it belongs, once, and does every total agree with the ledger?
 
-Pauses the local stack's generator, waits until the running job has caught up with its topic, then compares the topic, the dead letters, the ledger, the
-totals and the documents. With `--repair`, totals that differ from the ledger are set right from it.
+Pauses the local stack's generator, waits until the running job has caught up with its topic, then compares the
+topic, the dead letters, the ledger, the totals and the documents. With `--repair`, totals that differ from the ledger
+are set right from it.
 """
 
 import argparse

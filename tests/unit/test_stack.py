@@ -129,7 +129,7 @@ class TestConfiguration:
         programs = [name.removeprefix("program:") for name in file.sections() if name.startswith("program:")]
         assert programs == [
             *["kafka-1", "kafka-2", "kafka-3", "postgres", "elasticsearch", "jobmanager"],
-            *["taskmanager-1", "taskmanager-2"],
+            *["taskmanager-1", "taskmanager-2", "generator"],
         ]
         assert {file[f"program:{name}"]["autorestart"] for name in programs} == {"true"}
 
