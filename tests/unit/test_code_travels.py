@@ -37,4 +37,4 @@ def test_a_worker_without_this_project_runs_the_python_operators(tmp_path: Path)
         cloudpickle.unregister_pickle_by_value(jobs)
     done = subprocess.run([sys.executable, "-c", WORKER], input=code, capture_output=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stderr.decode()
-    assert done.stdout.decode().split() == "<Row('pay_per_category', '2026-11-21', 'a|b', 3, 30, 300)>".split()
+    assert done.stdout.decode() == "<Row('pay_per_category', '2026-11-21', 'a|b', 3, 30, 300)>\n"
