@@ -37,12 +37,17 @@ def dead_letters(stream: "DataStream", topic: str, settings: Settings) -> None:
     from pyflink.common.serialization import SimpleStringSchema
     from pyflink.datastream.connectors.base import DeliveryGuarantee
     from pyflink.datastream.connectors.kafka import KafkaRecordSerializationSchema, KafkaSink
+    from pyflink.java_gateway import get_gateway
 
     check(settings, topic)
     to = dead_letter_topic(topic)
+    builder = KafkaSink.builder()
+    # Ids from a pool kept in state: after a crash only transactions that are really open are aborted, not every id
+    # that might have been used, which takes seconds. PyFlink's builder has no method for it.
+    strategies = get_gateway().jvm.org.apache.flink.connector.kafka.sink.TransactionNamingStrategy
+    builder._j_builder.setTransactionNamingStrategy(strategies.POOLING)
     sink = (
-        KafkaSink.builder()
-        .set_bootstrap_servers(settings.kafka.bootstrap_servers)
+        builder.set_bootstrap_servers(settings.kafka.bootstrap_servers)
         .set_record_serializer(
             KafkaRecordSerializationSchema.builder()
             .set_topic(to)

@@ -20,6 +20,7 @@ from stack.cluster import Cluster
 
 JAR = ROOT / "sinks" / "java" / "target" / "citystream-sinks.jar"
 START_SECONDS = 120
+SLOTS_SECONDS = 30
 console = Console(highlight=False)
 
 
@@ -83,10 +84,7 @@ def submit(settings: Settings, name: str, *, parallelism: int | None = None, res
         message = f"The job {name} runs already ({running}): stop it first with `make stop JOB={name}`."
         raise NotReadyError(message)
     parallel = parallelism or settings.flink.parallelism
-    slots = cluster.overview()["slots-available"]
-    if slots < parallel:
-        message = f"The job needs {parallel} task slots, {slots} are free: stop another job or add a TaskManager."
-        raise NotReadyError(message)
+    _await_slots(cluster, parallel)
     with console.status(f"Submitting {name} ..."):
         run(flink_command(settings, f"jobs/{name}.py", parallelism=parallel, restore=restore))
     job = cluster.running(name)
@@ -96,6 +94,17 @@ def submit(settings: Settings, name: str, *, parallelism: int | None = None, res
     Journal(settings, name).add(job)
     _await_start(cluster, job)
     return job
+
+
+def _await_slots(cluster: Cluster, wanted: int) -> None:
+    """A TaskManager may be about to come back, or a job about to give up its slots."""
+    deadline = time.monotonic() + SLOTS_SECONDS
+    with console.status(f"Waiting for {wanted} free task slots ..."):
+        while (free := cluster.overview()["slots-available"]) < wanted:
+            if time.monotonic() > deadline:
+                message = f"The job needs {wanted} task slots, {free} are free: stop another job or add a TaskManager."
+                raise NotReadyError(message)
+            time.sleep(0.5)
 
 
 def run(command: list[str]) -> None:

@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 from kafka import KafkaProducer
 
@@ -66,6 +67,13 @@ class Generator:
         self._log = manifest.with_suffix(".log")
         with self._log.open("w") as log:
             self.process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait()
 
     def finish(self, seconds: float) -> None:
         """Wait until it has produced everything."""
