@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
@@ -147,39 +148,38 @@ def bulk_alone(settings: Settings, records: int) -> Measured:
     for number, record in enumerate(islice(orders.stream(plan), records)):
         order = record.value or b"{}"
         body = order.replace(b'"lat":', b'"location":{"lat":')[:-1] + b"}}"
-        head = b'{"index":{"_id":"%s","_version":%d,"version_type":"external_gte"}}' % (record.key, 2**53 - number)
+        head = b'{"index":{"_id":"%s","version":%d,"version_type":"external_gte"}}' % (record.key, 2**53 - number)
         lines += [head, body]
     bulks = [lines[at : at + 4000] for at in range(0, len(lines), 4000)]
 
-    def send(share: list[list[bytes]]) -> None:
+    def send(share: list[list[bytes]]) -> bool:
         with elasticsearch.client(settings) as client:
-            for bulk in share:
-                answer = client.bulk(index=TOPIC, operations=bulk, filter_path="errors")  # type: ignore[arg-type]
-                if answer["errors"]:
-                    failures.append("a document was refused")
+            return any(
+                client.bulk(index=TOPIC, operations=bulk, filter_path="errors")["errors"]  # type: ignore[arg-type]
+                for bulk in share
+            )
 
-    failures: list[str] = []
-    threads = [threading.Thread(target=send, args=(bulks[number::2],)) for number in range(2)]
     began = time.monotonic()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return Measured(BULK, records, time.monotonic() - began, failures[:1])
+    with ThreadPoolExecutor(2) as threads:
+        refused = any(threads.map(send, (bulks[0::2], bulks[1::2])))
+    notes = ["a document was refused"] if refused else []
+    return Measured(BULK, records, time.monotonic() - began, notes)
 
 
-def into_elasticsearch(seconds: float) -> Measured:
-    """The whole job with documents, over a stretch of `seconds` once it has warmed up."""
+def into_elasticsearch(seconds: float, valid: int) -> Measured:
+    """The whole job with documents: those of a stretch of `seconds` after the first ones, or until all are there."""
     with whole_job(documents="true") as (settings, _), elasticsearch.client(settings) as client:
+        tolerant = client.options(ignore_status=404)
 
         def documents() -> int:
-            client.options(ignore_status=404).indices.refresh(index=TOPIC)
-            return int(client.options(ignore_status=404).count(index=TOPIC).get("count", 0))
+            tolerant.indices.refresh(index=TOPIC)
+            return int(tolerant.count(index=TOPIC).get("count", 0))
 
-        time.sleep(15)
-        first, began = documents(), time.monotonic()
-        time.sleep(seconds)
-        last = documents()
+        while (first := documents()) == 0:
+            time.sleep(0.5)
+        began = time.monotonic()
+        while (last := documents()) < valid and time.monotonic() - began < seconds:
+            time.sleep(0.5)
         return Measured(DOCUMENTS, last - first, time.monotonic() - began)
 
 
@@ -248,7 +248,7 @@ def measure(count: int, minutes: float) -> Iterator[Measured]:
     yield into_postgres("the same, ledger: upsert", count, valid, "upsert")
     _empty(settings)
     yield bulk_alone(settings, min(count, 300_000))
-    yield into_elasticsearch(60)
+    yield into_elasticsearch(60, valid)
     if minutes:
         yield worker_memory(minutes, rate=3_000)
 

@@ -2,10 +2,10 @@ package citystream.postgres;
 
 import java.io.Serializable;
 import java.sql.Connection;
-import java.sql.DriverManager;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.Properties;
+import org.postgresql.Driver;
 
 /** Where PostgreSQL is and who asks. Neither {@link #toString()} nor any error tells the password. */
 record PostgresServer(String url, String user, String password) implements Serializable {
@@ -28,7 +28,9 @@ record PostgresServer(String url, String user, String password) implements Seria
         properties.setProperty("connectTimeout", "10");
         properties.setProperty("loginTimeout", "10");
         properties.setProperty("socketTimeout", Integer.toString(patienceSeconds));
-        Connection connection = DriverManager.getConnection(url, properties);
+        // Not through DriverManager: it knows only drivers of the class loader that asked it first, which on a cluster is
+        // that of an earlier job.
+        Connection connection = new Driver().connect(url, properties);
         try (Statement statement = connection.createStatement()) {
             statement.execute(
                     """
