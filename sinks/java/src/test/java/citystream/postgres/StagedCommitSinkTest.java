@@ -413,12 +413,12 @@ class StagedCommitSinkTest {
         List<Epoch> epochs = checkpoint(writer, 1);
         try (Connection other = postgres.open();
                 Statement statement = other.createStatement()) {
-            statement.execute("SET deadlock_timeout = '1h'"); // so the committer is the victim
             other.setAutoCommit(false);
             statement.execute("INSERT INTO %s VALUES ('b', 2)".formatted(table));
             CompletableFuture<Void> committing = inBackground(() -> commit(epochs));
             awaitWaitingSession();
-            statement.execute("INSERT INTO %s VALUES ('a', 2)".formatted(table)); // goes on once the committer gave way
+            // The committer has waited longer, so it is the first to look for a deadlock, and the one to give way.
+            statement.execute("INSERT INTO %s VALUES ('a', 2)".formatted(table));
             other.commit();
             committing.get(30, SECONDS);
         }
