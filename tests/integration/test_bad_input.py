@@ -66,7 +66,7 @@ BAD: dict[str, tuple[bytes | None, str]] = {
 
 
 @pytest.fixture(scope="module")
-def outcome() -> Iterator[dict[str, object]]:
+def outcome(servers: None) -> Iterator[dict[str, object]]:
     """Everything sent at once to a fresh job, and what became of it."""
     settings = deliveries.settings()
     with deliveries.running(settings) as job:

@@ -11,7 +11,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.elasticsearch
 
 
 @pytest.fixture(scope="module")
-def nodes() -> dict[str, str | None]:
+def nodes(servers: None) -> dict[str, str | None]:
     """Each operator's name and uid, as Flink will run them."""
     env = build(deliveries.settings())
     assert json.loads(env.get_execution_plan())["nodes"]
