@@ -22,9 +22,6 @@ from stack.services import HOST, Context, Service
 TUNABLE = ROOT / "conf" / "flink.yaml"
 _HEARTBEAT_SECONDS = 3
 _JAVA_OPTIONS = "env.java.opts.all"
-# A TaskManager that was killed waits before it starts again: the job is recovering on the others by then, and on one
-# small machine the start of a JVM would take the processor from it. $0 is a folder that `up` empties.
-_WAIT_ON_RETURN = 'if [ -e "$0/begun" ]; then sleep 10; fi; touch "$0/begun"; exec "$@"'
 
 
 def home() -> Path:
@@ -72,10 +69,7 @@ def services(context: Context) -> Iterator[Service]:
         own = [*_own_settings(context, number), "-D", f"taskmanager.resource-id={name}"]
         yield Service(
             name=name,
-            command=[
-                *("bash", "-c", _WAIT_ON_RETURN, str(_temporary(context, number))),
-                *(str(home() / "bin" / "taskmanager.sh"), "start-foreground", *own),
-            ],
+            command=[str(home() / "bin" / "taskmanager.sh"), "start-foreground", *own],
             address=f"http://{HOST}:{ports.metrics(number).number}/metrics",
             ports=[ports.metrics(number)],
             answers=functools.partial(_task_manager_answers, context, number),
