@@ -19,6 +19,7 @@ from stack.errors import StackError
 from stack.layout import Port
 from stack.services import HOST, Context, Service
 
+JAR = ROOT / "sinks" / "java" / "target" / "citystream-sinks.jar"
 TUNABLE = ROOT / "conf" / "flink.yaml"
 _HEARTBEAT_SECONDS = 3
 _JAVA_OPTIONS = "env.java.opts.all"
@@ -42,6 +43,7 @@ def prepare(context: Context) -> None:
     folder = _configuration_folder(context)
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(home() / "conf" / "log4j-console.properties", folder / "log4j-console.properties")
+    _lay_out_libraries(_libraries(context))
     (folder / "config.yaml").write_text(yaml.safe_dump(configuration(context)), encoding="utf-8")
     for name in ("checkpoints", "savepoints", "pid", "log"):
         (_data(context) / name).mkdir(parents=True, exist_ok=True)
@@ -50,6 +52,21 @@ def prepare(context: Context) -> None:
         # What a killed process left in its temporary folder is of no use to the next.
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
+
+
+def _lay_out_libraries(folder: Path) -> None:
+    """The distribution's libraries, and what every job brings: PyFlink's own jar and the connectors.
+
+    A job's classes are loaded anew at each of its restarts, and run slowly until they are compiled. What the cluster
+    has itself stays loaded and compiled. Our own classes still come from the jar that is submitted.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for jar in [*(home() / "lib").glob("*.jar"), *(home() / "opt").glob("flink-python-*.jar")]:
+        (folder / jar.name).symlink_to(jar)
+    if JAR.is_file():
+        # A copy: a jar must not change under a running process, and `make install` builds this one anew.
+        shutil.copyfile(JAR, folder / JAR.name)
 
 
 def services(context: Context) -> Iterator[Service]:
@@ -150,6 +167,10 @@ def _configuration_folder(context: Context) -> Path:
     return context.layout.generated / "flink"
 
 
+def _libraries(context: Context) -> Path:
+    return context.layout.generated / "flink-lib"
+
+
 def _temporary(context: Context, number: int) -> Path:
     return _data(context) / "tmp" / str(number)
 
@@ -174,6 +195,7 @@ def _environment(context: Context) -> dict[str, str]:
         "JAVA_HOME": str(context.java.home),
         "FLINK_CONF_DIR": str(_configuration_folder(context)),
         "FLINK_LOG_DIR": str(_data(context) / "log"),
+        "FLINK_LIB_DIR": str(_libraries(context)),
         "FLINK_PID_DIR": str(_data(context) / "pid"),
     }
 
