@@ -146,6 +146,7 @@ class Ports(_Section):
     elasticsearch_transport: int
     flink: int
     flink_rpc: int
+    zookeeper: int
     metrics: int
     board: int
     simulator: int

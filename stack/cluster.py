@@ -130,9 +130,10 @@ class Cluster:
         """Cancel a job without a savepoint; its retained checkpoints stay."""
         self._call("PATCH", f"/jobs/{job}?mode=cancel")
 
-    def last_restart(self, job: str) -> float:
-        """When the job was last restarted, in Unix seconds; 0 when it never was."""
-        return float(self._call("GET", f"/jobs/{job}")["timestamps"]["RESTARTING"]) / 1000
+    def last_start(self, job: str) -> float:
+        """When the job last began anew, at a failure or under a new JobManager, in Unix seconds."""
+        times = self._call("GET", f"/jobs/{job}")["timestamps"]
+        return float(max(times["INITIALIZING"], times["RESTARTING"])) / 1000
 
     def metric(self, job: str, name: str) -> float | None:
         """The sum over all subtasks and vertices of the metrics whose name ends in `name`; None when there is none."""

@@ -1,4 +1,8 @@
-"""A Flink session cluster out of the apache-flink package: one JobManager, several TaskManagers."""
+"""A Flink session cluster out of the apache-flink package: one JobManager, several TaskManagers.
+
+ZooKeeper, which that package brings as well, keeps what a JobManager that comes back has to know: the jobs, and the
+checkpoint each of them goes on from.
+"""
 
 import functools
 import http.client
@@ -6,6 +10,7 @@ import importlib.util
 import json
 import os
 import shutil
+import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -17,7 +22,7 @@ import yaml
 from conf.settings import ROOT
 from stack.errors import StackError
 from stack.layout import Port
-from stack.services import HOST, Context, Service
+from stack.services import HOST, Context, Service, properties
 
 JAR = ROOT / "sinks" / "java" / "target" / "citystream-sinks.jar"
 TUNABLE = ROOT / "conf" / "flink.yaml"
@@ -44,8 +49,9 @@ def prepare(context: Context) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(home() / "conf" / "log4j-console.properties", folder / "log4j-console.properties")
     _lay_out_libraries(_libraries(context))
+    (folder / "zoo.cfg").write_text(properties(_zookeeper_configuration(context)), encoding="utf-8")
     (folder / "config.yaml").write_text(yaml.safe_dump(configuration(context)), encoding="utf-8")
-    for name in ("checkpoints", "savepoints", "pid", "log"):
+    for name in ("checkpoints", "savepoints", "high-availability", "zookeeper", "pid", "log"):
         (_data(context) / name).mkdir(parents=True, exist_ok=True)
     for number in range(context.settings.task_managers + 1):
         temporary = _temporary(context, number)
@@ -70,8 +76,16 @@ def _lay_out_libraries(folder: Path) -> None:
 
 
 def services(context: Context) -> Iterator[Service]:
-    """The JobManager, then the TaskManagers."""
+    """ZooKeeper, the JobManager, then the TaskManagers."""
     ports = context.ports
+    yield Service(
+        name="zookeeper",
+        command=[str(home() / "bin" / "zookeeper.sh"), "start-foreground", "1"],
+        address=f"{HOST}:{ports.zookeeper.number}",
+        ports=[ports.zookeeper],
+        answers=functools.partial(_zookeeper_answers, context),
+        environment=_environment(context),
+    )
     yield Service(
         name="jobmanager",
         command=[str(home() / "bin" / "jobmanager.sh"), "start-foreground", *_own_settings(context, 0)],
@@ -128,6 +142,10 @@ def configuration(context: Context) -> dict[str, Any]:
         "taskmanager.host": HOST,
         "taskmanager.bind-host": HOST,
         "taskmanager.numberOfTaskSlots": context.settings.slots_per_task_manager,
+        "high-availability.type": "zookeeper",
+        "high-availability.zookeeper.quorum": f"{HOST}:{context.ports.zookeeper.number}",
+        "high-availability.storageDir": (data / "high-availability").as_uri(),
+        "high-availability.jobmanager.port": context.ports.flink_rpc.number,
         "execution.checkpointing.dir": (data / "checkpoints").as_uri(),
         "execution.checkpointing.savepoint-dir": (data / "savepoints").as_uri(),
         "python.executable": sys.executable,
@@ -212,6 +230,26 @@ def _get(port: Port, path: str) -> bytes:
         msg = f"HTTP {response.status} from {path}"
         raise StackError(msg)
     return answer
+
+
+def _zookeeper_configuration(context: Context) -> dict[str, object]:
+    return {
+        "dataDir": _data(context) / "zookeeper",
+        "clientPort": context.ports.zookeeper.number,
+        "clientPortAddress": HOST,
+        "tickTime": 1000,
+        "admin.enableServer": "false",
+        "autopurge.purgeInterval": 1,
+    }
+
+
+def _zookeeper_answers(context: Context) -> None:
+    with socket.create_connection((HOST, context.ports.zookeeper.number), timeout=4) as connection:
+        connection.sendall(b"srvr")
+        answer = connection.recv(1024)
+    if not answer.startswith(b"Zookeeper version"):
+        msg = f"not serving: {answer.decode(errors='replace').strip() or 'no answer'}"
+        raise StackError(msg)
 
 
 def _job_manager_answers(context: Context) -> None:

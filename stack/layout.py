@@ -138,6 +138,11 @@ class PortPlan:
         """The JobManager, for TaskManagers."""
         return self._port(self.stack.ports.flink_rpc, "flink_rpc")
 
+    @property
+    def zookeeper(self) -> Port:
+        """What Flink's JobManager comes back with."""
+        return self._port(self.stack.ports.zookeeper, "zookeeper")
+
     def metrics(self, task_manager: int = 0) -> Port:
         """Prometheus: the JobManager's with 0, then one per TaskManager."""
         return self._port(self.stack.ports.metrics + task_manager, "metrics")

@@ -1,4 +1,4 @@
-"""Kill TaskManagers and Python workers at random moments, rescale from a savepoint: every order is there, once."""
+"""Kill TaskManagers, Python workers and the JobManager at random moments, rescale: every order is there, once."""
 
 import os
 import random
@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from conf.settings import Settings
+from sinks.errors import NotReadyError
 from stack import control
 from stack.cluster import Cluster
 from stack.lifecycle import LocalStack
@@ -52,6 +53,15 @@ def python_workers(settings: Settings) -> list[psutil.Process]:
     return [worker for manager in task_managers(settings) for worker in descendants(manager, "pyflink.fn_execution")]
 
 
+def job_manager(settings: Settings) -> list[psutil.Process]:
+    """The JobManager of this suite's own stack."""
+    states = LocalStack.of(settings.stack).supervisor.states()
+    return [psutil.Process(state.pid) for state in states if state.name == "jobmanager"]
+
+
+VICTIMS = {"TaskManager": task_managers, "Python worker": python_workers, "JobManager": job_manager}
+
+
 def counted(settings: Settings) -> int:
     """How many orders the totals have counted so far; it never goes back, and stands still during a replay."""
     with deliveries.postgres.connect(settings) as connection, connection.cursor() as cursor:
@@ -61,8 +71,12 @@ def counted(settings: Settings) -> int:
 
 
 def restarted(cluster: Cluster) -> float:
-    job = cluster.running(deliveries.TOPIC)
-    return cluster.last_restart(job) if job else 0.0
+    """When the job last began anew; 0 while there is no JobManager to say so."""
+    try:
+        job = cluster.running(deliveries.TOPIC)
+        return cluster.last_start(job) if job else 0.0
+    except NotReadyError:
+        return 0.0
 
 
 @pytest.mark.timeout(1500)
@@ -70,7 +84,7 @@ def test_nothing_is_lost_or_doubled_whatever_is_killed(tmp_path: Path, capsys: p
     settings = deliveries.settings()
     cluster = Cluster(settings.flink.url)
     dice = random.Random(os.environ.get("CITYSTREAM_CHAOS_SEED", "1"))
-    kills = ["TaskManager", "Python worker"] * KILLS
+    kills = ["TaskManager", "Python worker"] * KILLS + ["JobManager"]
     dice.shuffle(kills)
     seconds = int(sum(BETWEEN) / 2 * len(kills) + 20 * len(kills) + 30)
     recovered: list[str] = []
@@ -90,8 +104,7 @@ def test_nothing_is_lost_or_doubled_whatever_is_killed(tmp_path: Path, capsys: p
         deliveries.await_that(lambda: counted(settings) > 0, 60, "the job counts orders")
         for number, kill in enumerate(kills):
             time.sleep(dice.uniform(*BETWEEN))
-            victims = task_managers(settings) if kill == "TaskManager" else python_workers(settings)
-            victim = dice.choice(victims)
+            victim = dice.choice(VICTIMS[kill](settings))
             victim.send_signal(signal.SIGKILL)
             began, killed_at = time.monotonic(), time.time()
             deliveries.await_that(
