@@ -129,8 +129,8 @@ class TestConfiguration:
         file.read_string(text)
         programs = [name.removeprefix("program:") for name in file.sections() if name.startswith("program:")]
         assert programs == [
-            *["kafka-1", "kafka-2", "kafka-3", "postgres", "elasticsearch", "jobmanager"],
-            *["taskmanager-1", "taskmanager-2", "generator"],
+            *["kafka-1", "kafka-2", "kafka-3", "postgres", "elasticsearch"],
+            *["zookeeper", "jobmanager", "taskmanager-1", "taskmanager-2", "generator"],
         ]
         assert {file[f"program:{name}"]["autorestart"] for name in programs} == {"true"}
 
