@@ -144,10 +144,11 @@ def _per_million(began: float, reached: list[tuple[float, int]]) -> Iterator[flo
 def bulk_alone(settings: Settings, records: int) -> Measured:
     """What `_bulk` sustains by itself: the same documents, encoded beforehand, sent by two threads; the second time."""
     plan = orders.Plan(seed=7, start=datetime.now(UTC))
+    day = plan.start.date().isoformat().encode()
     lines: list[bytes] = []
     for number, record in enumerate(islice(orders.stream(plan), records)):
         order = record.value or b"{}"
-        body = order.replace(b'"lat":', b'"day":"2026-11-21","location":{"lat":')[:-1] + b"}}"
+        body = order.replace(b'"lat":', b'"day":"%s","location":{"lat":' % day)[:-1] + b"}}"
         head = b'{"index":{"_id":"%s","version":%d,"version_type":"external_gte"}}' % (record.key, 2**53 - number)
         lines += [head, body]
     bulks = [lines[at : at + 4000] for at in range(0, len(lines), 4000)]
