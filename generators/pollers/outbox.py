@@ -1,0 +1,83 @@
+"""From the spool to Kafka: a message counts as delivered when all in-sync replicas have it."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from kafka import KafkaProducer
+
+from generators.pollers.messages import Message
+from generators.pollers.state import State
+
+MOST_UNACKNOWLEDGED = 2_000
+_SLICE_SECONDS = 0.02
+
+
+class Outbox:
+    """Sends messages of the spool and has them acknowledged there.
+
+    Args:
+        producer: An idempotent client.
+        state: The spool.
+        say: Told, in one line, what it waits for.
+    """
+
+    def __init__(self, producer: KafkaProducer, state: State, say: Callable[[str], None]) -> None:
+        self._producer = producer
+        self._state = state
+        self._say = say
+        self._pending: deque[tuple[Any, Message]] = deque()
+        self._room = asyncio.Event()
+        self._room.set()
+
+    def send(self, messages: Iterable[Message]) -> None:
+        """Hand messages of the spool to the client."""
+        for message in messages:
+            future = self._producer.send(
+                message.topic,
+                message.value,
+                message.key.encode(),
+                headers=message.headers,
+                timestamp_ms=message.fetched_ms,
+            )
+            self._pending.append((future, message))
+        if len(self._pending) >= MOST_UNACKNOWLEDGED:
+            self._room.clear()
+
+    async def room(self) -> None:
+        """Wait while too much is unacknowledged: what is fetched has to go somewhere."""
+        await self._room.wait()
+
+    async def run(self) -> None:
+        """Have what Kafka acknowledges crossed off, until cancelled."""
+        while True:
+            self._collect()
+            await asyncio.sleep(_SLICE_SECONDS)
+
+    async def drain(self, seconds: float) -> int:
+        """Wait until all is acknowledged, at most so long; return how much is not. It stays in the spool."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        while self._pending and loop.time() < deadline:
+            self._collect()
+            await asyncio.sleep(_SLICE_SECONDS)
+        return len(self._pending)
+
+    def _collect(self) -> None:
+        delivered: list[Message] = []
+        failed: list[Message] = []
+        while self._pending and self._pending[0][0].is_done:
+            future, message = self._pending.popleft()
+            if future.failed():
+                failed.append(message)
+                cause = future.exception
+            else:
+                delivered.append(message)
+        if delivered:
+            self._state.acknowledge(delivered)
+        if failed:
+            self._say(f"waits for Kafka: {len(failed):,} messages were not acknowledged ({type(cause).__name__})")
+            self.send(failed)
+        if len(self._pending) < MOST_UNACKNOWLEDGED:
+            self._room.set()
