@@ -179,7 +179,7 @@ _OUTCOMES: dict[Outcome, str] = {
 
 
 async def _quotas(settings: Settings, state: State) -> dict[str, int]:
-    asks = Client(settings, state, SystemClock(), lambda *_: 0)
+    asks = Client(settings, state, SystemClock(), lambda *_: 0, asyncio.Event())
     return {name: asks.quota_left(name) for name in OPERATIONS if name != "address" or asks.geocodes}
 
 

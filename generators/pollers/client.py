@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 import httpx
 from aiolimiter import AsyncLimiter
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
 
 from conf.settings import Settings
 from generators.pollers import answers, calendar
@@ -154,17 +154,21 @@ class Client:
         state: Where calls are counted.
         clock: The time.
         unreadable: Keeps bodies that can't be read.
+        stop: Once set, no call is tried again.
 
     Raises:
         PollerError: there is no key.
     """
 
-    def __init__(self, settings: Settings, state: State, clock: Clock, unreadable: Unreadable) -> None:
+    def __init__(
+        self, settings: Settings, state: State, clock: Clock, unreadable: Unreadable, stop: asyncio.Event
+    ) -> None:
         chosen = settings.pollers
         self._chosen = chosen
         self._state = state
         self._clock = clock
         self._unreadable = unreadable
+        self._stop = stop
         self._data_go_kr = data_go_kr(settings)
         self._kakao = kakao(settings)
         # A tenth of a second's worth at once: nothing like a burst reaches the service.
@@ -237,9 +241,9 @@ class Client:
     async def _tried(self, call: Call, read: Callable[[int, bytes], T]) -> tuple[Fetched, T]:
         tries = AsyncRetrying(
             retry=retry_if_exception_type(_TransientError),
-            stop=stop_after_attempt(self._chosen.attempts),
+            stop=lambda tried: self._stop.is_set() or tried.attempt_number >= self._chosen.attempts,
             wait=wait_random_exponential(multiplier=_FIRST_PAUSE_SECONDS, max=self._chosen.longest_pause_seconds),
-            sleep=self._clock.sleep,
+            sleep=self._sleep,
             reraise=True,
         )
         once = cast("Callable[..., Awaitable[tuple[Fetched, T]]]", self._once)
@@ -253,33 +257,54 @@ class Client:
         await self._limiters["kakao" if call.operation == "address" else "data.go.kr"].acquire()
         today = self._spend(call.operation, access)
         url = httpx.URL(access.url + getattr(self._chosen.operations, call.operation), params=dict(call.parameters))
+        headers = {}
+        if call.operation == "address":
+            asked, headers["Authorization"] = url, f"KakaoAK {access.key}"
+        else:
+            asked = url.copy_merge_params({"serviceKey": access.key})
         try:
-            if call.operation == "address":
-                response = await self._http.get(url, headers={"Authorization": f"KakaoAK {access.key}"})
-            else:
-                response = await self._http.get(url.copy_merge_params({"serviceKey": access.key}))
+            async with asyncio.timeout(self._chosen.timeout_seconds):
+                status, body = await self._get(asked, headers)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             self._state.refund(today, access.holder, call.operation)
             msg = f"{access.url} can't be reached ({type(error).__name__})"
             raise _TransientError(msg) from None
-        except httpx.TimeoutException:
+        except (httpx.TimeoutException, TimeoutError):
             msg = f"no answer within {self._chosen.timeout_seconds:g} s"
             raise _TransientError(msg) from None
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             msg = f"the connection broke ({type(error).__name__})"
             raise _TransientError(msg) from None
-        fetched = Fetched(response.content[:_MOST_BYTES], milliseconds(self._clock.now()), str(url))
+        fetched = Fetched(body[:_MOST_BYTES], milliseconds(self._clock.now()), str(url))
         try:
-            if len(response.content) > _MOST_BYTES:
-                msg = f"{len(response.content):,} bytes"
+            if len(body) > _MOST_BYTES:
+                msg = f"more than {_MOST_BYTES:,} bytes"
                 raise UnreadableError(msg)
-            return fetched, read(response.status_code, response.content)
+            return fetched, read(status, body)
         except UnreadableError as error:
             if self._unreadable(call, fetched, str(error)) >= self._chosen.malformed_attempts:
                 raise GivenUpError(str(error)) from None
             raise _TransientError(str(error)) from None
         except RefusedError as error:
             raise self._reaction(call, access, error) from None
+
+    async def _get(self, url: httpx.URL, headers: Mapping[str, str]) -> tuple[int, bytes]:
+        """Status and body; of a body that is too long, enough to know it."""
+        body = bytearray()
+        async with self._http.stream("GET", url, headers=headers) as response:
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > _MOST_BYTES:
+                    break
+        return response.status_code, bytes(body)
+
+    async def _sleep(self, seconds: float) -> None:
+        """Wait, unless it is time to stop."""
+        asleep = asyncio.ensure_future(self._clock.sleep(seconds))
+        stopped = asyncio.ensure_future(self._stop.wait())
+        await asyncio.wait({asleep, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        asleep.cancel()
+        stopped.cancel()
 
     def _spend(self, operation: Operation, access: Access) -> date:
         """Count the call that follows; return the day it counts for.

@@ -29,7 +29,7 @@ from generators.pollers.messages import COMPLEXES, ENERGY, WEATHER, Message
 from generators.pollers.outbox import Outbox
 from generators.pollers.plan import Estimate, Period
 from generators.pollers.report import Report, shown
-from generators.pollers.state import Outcome, State
+from generators.pollers.state import Outcome, State, milliseconds
 
 Part = Literal["complexes", "energy", "weather"]
 PARTS: tuple[Part, ...] = ("complexes", "energy", "weather")
@@ -72,9 +72,9 @@ class Poller:
         self._report = report
         self._waits = waits
         self._outbox = Outbox(producer, state, report.say)
-        self._client = Client(settings, state, clock, self._keep_unreadable)
-        self._slots = asyncio.Semaphore(self._chosen.concurrency)
         self._stop = asyncio.Event()
+        self._client = Client(settings, state, clock, self._keep_unreadable, self._stop)
+        self._slots = asyncio.Semaphore(self._chosen.concurrency)
         self._failure: PollerError | None = None
 
     @property
@@ -229,14 +229,14 @@ class Poller:
         _, listed = self._state.round("complexes")
         if listed is None or now - listed >= timedelta(days=watch.complexes_days):
             await self._list()
-        old = int((now - timedelta(days=watch.basis_days)).timestamp() * 1000)
+        old = milliseconds(now - timedelta(days=watch.basis_days))
         basis = self._state.answered("basis")
         complexes = list(self._state.complexes())
         stale = [each for each in complexes if each not in basis or basis[each].fetched_ms <= old]
         await self._work_off("basis", stale, self._basis_anew)
         await self._work_off("complexes", [each for each in complexes if self._lacks_message(each)], self._complex)
         again = plan.corrections(complexes, self._state.answered("energy"), now, watch)
-        began = int(now.timestamp() * 1000)
+        began = milliseconds(now)
         await self._work_off("months", complexes, lambda complex_id: self._newest_months(complex_id, began))
         unasked = {call.subject for call in again} - self._asked_since(began)
         await self._work_off("corrections", [call for call in again if call.subject in unasked], self._energy)
@@ -392,8 +392,8 @@ class Poller:
         try:
             fetched, answer = await self._client.items(call, _has("tm"))
         except GivenUpError:
-            for day in asked:
-                self._state.keep_unreadable("weather", messages.weather_key(station, day), None, 0)
+            keys = [messages.weather_key(station, day) for day in asked]
+            self._state.give_up("weather", keys, milliseconds(self._clock.now()), self._chosen.malformed_attempts)
             return
         came = {item["tm"]: item for item in answer.items}
         outcomes: list[tuple[str, Outcome]] = []

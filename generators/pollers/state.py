@@ -191,6 +191,14 @@ class State:
             sent = [self._spool(message, readable=False)] if message and tries == 1 else []
         return int(tries), sent
 
+    def give_up(self, operation: str, subjects: Iterable[str], fetched_ms: int, tries: int) -> None:
+        """These are unreadable, being part of an answer that is; what was known of them stays known."""
+        with self._transaction() as db:
+            db.executemany(
+                "INSERT INTO answers VALUES (?, ?, 'unreadable', ?, ?, NULL) ON CONFLICT DO NOTHING",
+                [(operation, subject, fetched_ms, tries) for subject in subjects],
+            )
+
     def _said_before(self, message: Message) -> bool:
         row = self._db.execute(
             "SELECT value FROM messages WHERE topic = ? AND key = ? AND readable ORDER BY id DESC LIMIT 1",
