@@ -1,5 +1,7 @@
 """What each service answers to a well-formed call on a given day, before anything goes wrong. Pure."""
 
+import functools
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -57,6 +59,22 @@ def _areas(place: Complex) -> tuple[str, str, str, str]:
     return "대구광역시", names[place.region], town, village
 
 
+@functools.cache
+def _road_addresses() -> dict[str, str]:
+    found: dict[str, str] = {}
+    taken: Counter[str] = Counter()
+    for place in city.complexes():
+        taken[place.address] += 1
+        again = taken[place.address]
+        found[place.complex_id] = place.address if again == 1 else f"{place.address}-{again}"
+    return found
+
+
+def road_address(place: Complex) -> str:
+    """Its address; a second complex at the same number has a sub-number, so that an address is one place."""
+    return _road_addresses()[place.complex_id]
+
+
 def list_item(world: World, place: Complex) -> Item:
     """A complex in K-apt's list."""
     sido, sigungu, dong, village = _areas(place)
@@ -88,7 +106,7 @@ def basis_item(world: World, place: Complex) -> Item:
         "kaptCode": place.complex_id,
         "kaptName": place.name,
         "kaptAddr": " ".join(filter(None, (sido, sigungu, dong, village, str(plot), place.name))),
-        "doroJuso": place.address,
+        "doroJuso": road_address(place),
         "bjdCode": place.region + about.dong,
         "codeSaleNm": "분양",
         "codeHeatNm": energy.HEATING_NAMES[about.heating],
@@ -237,7 +255,8 @@ def weather_page(
 def geocoded(world: World, query: str) -> list[dict[str, object]]:
     """Kakao's documents for an address: none or one."""
     found = next(
-        (place for place in city.complexes() if query in (place.address, basis_item(world, place)["kaptAddr"])), None
+        (place for place in city.complexes() if query in (road_address(place), basis_item(world, place)["kaptAddr"])),
+        None,
     )
     if found is None or not world.traits(found).has_known_address:
         return []

@@ -241,8 +241,11 @@ class TestShapes:
         assert (answer.status_code, answer.json()["code"]) == (401, -401)
 
     def test_kakao_knows_most_addresses(self) -> None:
-        found = [services.geocoded(WORLD, place.address) for place in PLACES]
-        assert 0 < sum(not documents for documents in found) < 15
+        for place in PLACES:
+            documents = services.geocoded(WORLD, services.road_address(place))
+            assert bool(documents) == WORLD.traits(place).has_known_address
+            assert not documents or (documents[0]["x"], documents[0]["y"]) == (f"{place.lon}", f"{place.lat}")
+        assert 0 < sum(not WORLD.traits(place).has_known_address for place in PLACES) < 15
 
     def test_the_bomb_is_one(self) -> None:
         with pytest.raises(EntitiesForbidden):
