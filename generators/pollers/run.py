@@ -71,7 +71,7 @@ class Poller:
         self._clock = clock
         self._report = report
         self._waits = waits
-        self._outbox = Outbox(producer, state, report.say)
+        self._outbox = Outbox(producer, state, report.say, lambda why: self._fail(PollerError(why)))
         self._stop = asyncio.Event()
         self._client = Client(settings, state, clock, self._keep_unreadable, self._stop)
         self._slots = asyncio.Semaphore(self._chosen.concurrency)
@@ -422,6 +422,10 @@ class Poller:
 
     # Whatever is in the way
 
+    def _fail(self, error: PollerError) -> None:
+        self._failure = self._failure or error
+        self._stop.set()
+
     async def _work_off(self, name: str, items: Sequence[T], do: Callable[[T], Awaitable[None]]) -> None:
         """Do all items, a few at a time; wait where that helps, and leave the rest where it doesn't."""
         if not items:
@@ -462,7 +466,7 @@ class Poller:
         async def work() -> None:
             nonlocal spent, fruitless
             while waiting and not spent and fruitless < self._chosen.concurrency and not self._stop.is_set():
-                await self._outbox.room()
+                await self._outbox.room(self._stop)
                 async with self._slots:
                     if not waiting or spent or self._stop.is_set():
                         return
@@ -480,8 +484,7 @@ class Poller:
                     except NotYetError as error:
                         self._report.say(f"left for later: {error}")
                     except PollerError as error:
-                        self._failure = self._failure or error
-                        self._stop.set()
+                        self._fail(error)
                         return
                     fruitless = 0
                     done()

@@ -151,27 +151,32 @@ def test_an_unknown_key_stops_at_once_and_is_named(polling: Polling) -> None:
 def test_a_quota_used_up_mid_run_is_waited_for(polling: Polling) -> None:
     polling.simulation.put("limits", daily_quota=200, rate_per_second=200)
     polling.simulation.put("today", today="2030-01-01")  # a day on which nothing was spent yet
+    clock = Clock(polling.simulation)
+    until = calendar.next_day(clock.now()).astimezone(calendar.KOREA)
+    (line,) = go_on(polling, clock)
+    wait = rf"energy: waits until {until:%Y-%m-%d} 00:00:00 KST, 100 to go: energy: .*quota is spent"
+    assert re.match(wait, line)
+    outcomes = polling.simulation.outcomes("energy")
+    assert outcomes["00"] == COMPLEXES
+    assert 1 <= outcomes["22"] <= polling.settings.pollers.concurrency
+    assert polling.simulation.repeats() == {}
+    assert_all_is_there(polling, MONTH, MONTH)
+
+
+def test_a_quota_used_up_elsewhere_ends_a_run_that_may_not_wait(polling: Polling) -> None:
+    polling.simulation.put("limits", daily_quota=20, rate_per_second=200)
+    polling.simulation.put("today", today="2030-02-01")
     code, said = polling.backfill("energy", TEXT, TEXT, "--no-wait")
     assert code == 3, said
     until = calendar.next_day(datetime.now(UTC)).astimezone(calendar.KOREA)
     assert f"run it again after {until:%Y-%m-%d} 00:00:00 KST" in said
     spent = polling.simulation.calls("energy")
-    assert 200 < spent <= 200 + polling.settings.pollers.concurrency
+    assert 20 < spent <= 20 + polling.settings.pollers.concurrency
 
     # The same day: not one call more.
     code, said = polling.backfill("energy", TEXT, TEXT, "--no-wait")
     assert code == 3, said
     assert polling.simulation.calls("energy") == spent
-
-    clock = Clock(polling.simulation)
-    lines = go_on(polling, clock)
-    assert len(lines) == 1
-    assert re.fullmatch(
-        rf"energy: waits until {until:%Y-%m-%d} 00:00:00 KST, 100 to go: energy: .*quota is spent", lines[0]
-    )
-    assert polling.simulation.calls("energy") == spent + 100
-    assert polling.simulation.repeats() == {}
-    assert_all_is_there(polling, MONTH, MONTH)
 
 
 def test_the_own_count_stops_before_the_service_does(polling: Polling) -> None:
@@ -182,11 +187,11 @@ def test_the_own_count_stops_before_the_service_does(polling: Polling) -> None:
 
 
 class Clock:
-    """A clock that doesn't wait: it jumps, and takes the simulator's day along."""
+    """A clock that doesn't wait: it jumps, and takes the simulator's day along. Brokers take no times to come."""
 
-    def __init__(self, simulation: Simulation) -> None:
+    def __init__(self, simulation: Simulation, passed: timedelta = timedelta(days=-3)) -> None:
         self.simulation = simulation
-        self.passed = timedelta()
+        self.passed = passed
 
     def now(self) -> datetime:
         return datetime.now(UTC) + self.passed

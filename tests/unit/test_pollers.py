@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kafka.errors import InvalidTimestampError
 from pydantic import SecretStr
 
 from conf.settings import Settings, load
@@ -412,6 +413,20 @@ class TestKeys:
         assert "hunter2" not in data_go_kr(settings).holder
 
 
+def test_what_kafka_will_never_take_ends_the_run_and_stays_in_the_spool(state: State) -> None:
+    failed: list[str] = []
+    producer = _FailingProducer(9, InvalidTimestampError)
+
+    async def deliver() -> int:
+        outbox = Outbox(producer, state, print, failed.append)
+        outbox.send(state.keep("energy", [("s", "values")], 7, [message()]))
+        return await outbox.drain(5)
+
+    assert asyncio.run(deliver()) == 1
+    assert len(producer.sent) == len(failed) == len(state.unacknowledged()) == 1
+    assert failed[0].startswith("Kafka refuses t k: ")
+
+
 class _Future:
     def __init__(self, error: Exception | None) -> None:
         self.exception = error
@@ -424,14 +439,15 @@ class _Future:
 class _FailingProducer:
     """Fails the first sends."""
 
-    def __init__(self, failures: int) -> None:
+    def __init__(self, failures: int, error: type[Exception] = TimeoutError) -> None:
         self.failures = failures
+        self.error = error
         self.sent: list[tuple[Any, ...]] = []
 
     def send(self, *record: Any, **more: Any) -> _Future:
         self.sent.append((*record, more["timestamp_ms"]))
         self.failures -= 1
-        return _Future(TimeoutError() if self.failures >= 0 else None)
+        return _Future(self.error() if self.failures >= 0 else None)
 
 
 def test_what_kafka_does_not_take_is_sent_until_it_does(state: State) -> None:
@@ -439,7 +455,7 @@ def test_what_kafka_does_not_take_is_sent_until_it_does(state: State) -> None:
     producer = _FailingProducer(3)
 
     async def deliver() -> int:
-        outbox = Outbox(producer, state, said.append)
+        outbox = Outbox(producer, state, said.append, pytest.fail)
         outbox.send(state.keep("energy", [("s", "values")], 7, [message(at=7), message("other", at=7)]))
         return await outbox.drain(5)
 
