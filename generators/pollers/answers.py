@@ -141,13 +141,13 @@ def _from_xml(body: bytes) -> Answer:
 def _from_json(body: bytes) -> Answer:
     try:
         document = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         msg = f"no JSON: {error}"
         raise UnreadableError(msg) from None
-    gateway = document.get("OpenAPI_ServiceResponse") or document
-    if isinstance(header := gateway.get("cmmMsgHeader"), dict):
-        raise _refusal(str(header.get("returnReasonCode")), str(header.get("returnAuthMsg")))
     try:
+        gateway = document.get("OpenAPI_ServiceResponse") or document
+        if isinstance(header := gateway.get("cmmMsgHeader"), dict):
+            raise _refusal(str(header.get("returnReasonCode")), str(header.get("returnAuthMsg")))
         header = document["response"]["header"]
         code, message = str(header["resultCode"]), str(header.get("resultMsg"))
         if not _is_fine(code, message):
@@ -222,11 +222,11 @@ def read_address(status: int, body: bytes) -> tuple[float, float] | None:
     """
     try:
         document = json.loads(body)
-        code = int(document.get("code", 0)) if isinstance(document, dict) else 0
+        code = int(document.get("code", 0))
         if status == 200 and not code:
             documents = document["documents"]
             return (float(documents[0]["y"]), float(documents[0]["x"])) if documents else None
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+    except (ValueError, OverflowError, RecursionError, KeyError, TypeError, AttributeError) as error:
         if status == 200:
             msg = f"not the shape of an answer: {type(error).__name__} {error}"
             raise UnreadableError(msg) from None

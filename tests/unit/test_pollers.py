@@ -66,6 +66,19 @@ class TestCalendar:
         assert calendar.newest_month(datetime(2026, 1, 31, 15, tzinfo=UTC)) == date(2026, 1, 1)
 
 
+_SCALARS = st.none() | st.booleans() | st.integers() | st.text(max_size=5)
+_NAMES = st.sampled_from(
+    [
+        *["response", "header", "body", "items", "item", "resultCode", "totalCount", "documents", "x", "y", "code"],
+        *["OpenAPI_ServiceResponse", "cmmMsgHeader", "returnReasonCode"],
+    ]
+)
+
+
+def _nested(inside: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
+    return st.lists(inside, max_size=2) | st.dictionaries(_NAMES, inside, max_size=4)
+
+
 class TestAnswers:
     @pytest.mark.parametrize("as_json", [False, True])
     def test_one_item_under_the_body(self, as_json: bool) -> None:
@@ -145,6 +158,7 @@ class TestAnswers:
             b"<response><header><resultCode>00</resultCode></header></response>",
             b'{"response":',
             b'{"response": []}',
+            b'{"a":' * 200_000,
             b'{"response":{"header":{"resultCode":"00"},"body":{"items":[1]}}}',
             b'<?xml version="1.0" encoding="klingon"?><a/>',
             envelopes.BOMB,
@@ -162,7 +176,10 @@ class TestAnswers:
         with pytest.raises(UnreadableError):
             answers.read(200, body[: data.draw(st.integers(0, len(body) - 1))])
 
-    @given(st.binary(max_size=200), st.sampled_from([200, 400, 500]))
+    @given(
+        st.binary(max_size=200) | st.recursive(_SCALARS, _nested).map(lambda value: json.dumps(value).encode()),
+        st.sampled_from([200, 400, 500]),
+    )
     def test_any_bytes_end_in_one_of_three_ways(self, body: bytes, status: int) -> None:
         for read in (answers.read, answers.read_address):
             with contextlib.suppress(RefusedError, UnreadableError):
@@ -184,6 +201,13 @@ class TestAnswers:
         with pytest.raises(RefusedError) as refused:
             answers.read_address(status, json.dumps({"code": code, "msg": "m"}).encode())
         assert refused.value.reaction is reaction
+
+    @pytest.mark.parametrize(
+        "body", [b"[" * 200_000, b'{"code": Infinity}', b"[]", b"{}", b'{"documents": {}, "code": "x"}']
+    )
+    def test_what_nobody_can_read_of_kakao(self, body: bytes) -> None:
+        with pytest.raises(UnreadableError):
+            answers.read_address(200, body)
 
     def test_kakaos_positions(self) -> None:
         assert answers.read_address(200, b'{"documents":[{"x":"128.5","y":"35.8"}]}') == (35.8, 128.5)
