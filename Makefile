@@ -66,7 +66,7 @@ lock: $(INSTALLED_DEV) ## Resolve the pinned Python packages anew, after a chang
 ##@ The local stack
 
 .PHONY: up
-up: $(INSTALLED) ## Start Kafka, PostgreSQL, Elasticsearch and Flink; return when each answers
+up: $(INSTALLED) ## Start Kafka, PostgreSQL, Elasticsearch, Flink and the simulator; return when each answers
 	@$(BIN)/python -m stack up
 
 .PHONY: down
@@ -110,6 +110,18 @@ resume: install ## Resume a job from its latest savepoint or checkpoint; JOB=del
 .PHONY: generate
 generate: $(INSTALLED) ## Generate orders into Kafka
 	@$(BIN)/python -m generators.deliveries $(ARGS)
+
+.PHONY: backfill
+backfill: $(INSTALLED) ## Fetch complexes, energy use and weather of 30 months; ARGS=--dry-run reckons
+	@$(BIN)/python -m generators.pollers backfill $(ARGS)
+
+.PHONY: poll
+poll: $(INSTALLED) ## Fetch what is new of them, as the schedule says, until Ctrl-C
+	@$(BIN)/python -m generators.pollers watch $(ARGS)
+
+.PHONY: simulate
+simulate: $(INSTALLED) ## Answer as the public APIs do, without a stack, until Ctrl-C
+	@$(BIN)/python -m generators.simulator $(ARGS)
 
 .PHONY: reconcile
 reconcile: $(INSTALLED) ## Compare every total with the ledger, and repair what differs

@@ -21,7 +21,8 @@ from kafka.admin import NewTopic
 
 from conf import settings
 from generators import orders
-from generators.deliveries import PRODUCER_CONFIG, GeneratorError, Run, produce, wait_for_brokers
+from generators.brokers import PRODUCER_CONFIG, GeneratorError, wait_for_brokers
+from generators.deliveries import Run, produce
 from generators.orders import Plan
 
 PARTITIONS = 4

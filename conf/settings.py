@@ -1,9 +1,9 @@
 """The settings of Citystream: conf/citystream.yaml, overridden by the local stack's env file and the environment."""
 
 import os
-from datetime import datetime
+from datetime import date, datetime, time
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit, urlunsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -27,6 +27,9 @@ ADDRESSES = {
     "ELASTICSEARCH_URL": ("elasticsearch", "url"),
     "ELASTICSEARCH_API_KEY": ("elasticsearch", "api_key"),
     "FLINK_URL": ("flink", "url"),
+    "SIMULATOR_URL": ("simulator", "url"),
+    "DATA_GO_KR_SERVICE_KEY": ("pollers", "service_key"),
+    "KAKAO_REST_KEY": ("pollers", "kakao_key"),
 }
 
 
@@ -136,6 +139,104 @@ class Generator(_Section):
     deadline_seconds: float = Field(gt=0)
 
 
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Trouble(_Section):
+    """What the simulator gets wrong on purpose; a share is of the calls that would have been answered well."""
+
+    timeouts: Share = 0
+    errors: Share = 0
+    malformed: Share = 0
+    bombs: Share = 0
+    html: Share = 0
+    duplicate_pages: Share = 0
+    unlisted: tuple[str, ...] = ()
+    operations: tuple[str, ...] = ()
+    hang_seconds: float = Field(default=60, ge=0)
+    slow_seconds: float = Field(default=0, ge=0)
+
+
+class Simulator(_Section):
+    """The public APIs on this machine."""
+
+    url: str = Field(pattern=r"^http://")
+    seed: int = Field(ge=0)
+    first_month: date
+    today: date | None = None
+    service_keys: tuple[str, ...] = Field(min_length=1)
+    kakao_keys: tuple[str, ...] = Field(min_length=1)
+    daily_quota: int = Field(ge=0)
+    rate_per_second: float = Field(ge=0)
+    trouble: Trouble
+
+    @field_validator("first_month")
+    @classmethod
+    def _is_a_first_day(cls, value: date) -> date:
+        if value.day != 1:
+            msg = "a month is given by its first day, such as 2024-05-01"
+            raise ValueError(msg)
+        return value
+
+
+class Operations(_Section):
+    """Paths of the operations below their base URLs."""
+
+    complexes: str = Field(pattern=r"^/")
+    basis: str = Field(pattern=r"^/")
+    energy: str = Field(pattern=r"^/")
+    weather: str = Field(pattern=r"^/")
+    address: str = Field(pattern=r"^/")
+
+
+class Quotas(_Section):
+    """Calls per day and key that each operation may cost."""
+
+    complexes: int = Field(ge=1)
+    basis: int = Field(ge=1)
+    energy: int = Field(ge=1)
+    weather: int = Field(ge=1)
+    address: int = Field(ge=1)
+
+
+class Watch(_Section):
+    """When and how far back `watch` looks; times and days are those of `time_zone`."""
+
+    weather_at: time
+    energy_at: time
+    walk_back_months: int = Field(ge=1)
+    correction_months: int = Field(ge=0)
+    correction_days: float = Field(gt=0)
+    weather_days: int = Field(ge=1)
+    complexes_days: float = Field(gt=0)
+    basis_days: float = Field(gt=0)
+
+
+class Pollers(_Section):
+    """What calls the public APIs, and how often it may."""
+
+    data_go_kr_url: str | None = Field(default=None, pattern=r"^https?://")
+    kakao_url: str | None = Field(default=None, pattern=r"^https?://")
+    service_key: SecretStr | None = None
+    kakao_key: SecretStr | None = None
+    operations: Operations
+    daily_quota: Quotas
+    sido: str = Field(pattern=r"^[0-9]{2}$")
+    page_size: int = Field(ge=1)
+    assumed_complexes: int = Field(ge=1)
+    stations: dict[str, str] = Field(min_length=1)
+    rate_per_second: float = Field(gt=0)
+    concurrency: int = Field(ge=1)
+    timeout_seconds: float = Field(gt=0)
+    attempts: int = Field(ge=1)
+    longest_pause_seconds: float = Field(gt=0)
+    malformed_attempts: int = Field(ge=1)
+    put_off_seconds: float = Field(ge=0)
+    deadline_seconds: float = Field(gt=0)
+    state_file: Path | None = None
+    watch: Watch
+
+
 class Ports(_Section):
     """The local stack's ports, before `port_offset` is added."""
 
@@ -182,6 +283,8 @@ class Settings(BaseSettings):
     topics: dict[str, Topic]
     deliveries: Deliveries
     generator: Generator
+    simulator: Simulator
+    pollers: Pollers
     stack: Stack
 
     @field_validator("time_zone")

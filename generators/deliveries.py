@@ -25,34 +25,18 @@ from types import FrameType
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from kafka import KafkaAdminClient, KafkaProducer
+from kafka import KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError
 
 from conf import settings
 from generators import malformed, orders
+from generators.brokers import GeneratorError, client, wait_for_brokers
 from generators.orders import Plan, Record
 
 TOPIC = "deliveries"
-DELIVERY_TIMEOUT_SECONDS = 600
 # The client's own buffer has no bound; ours is what keeps memory flat while brokers are away.
 MOST_UNACKNOWLEDGED = 20_000
 SLICE_SECONDS = 0.015
-
-PRODUCER_CONFIG: dict[str, Any] = {
-    "acks": "all",
-    "enable_idempotence": True,
-    "linger_ms": 20,
-    "batch_size": 131_072,
-    "delivery_timeout_ms": DELIVERY_TIMEOUT_SECONDS * 1000,
-    "reconnect_backoff_max_ms": 1_000,
-    "allow_auto_create_topics": False,
-    "max_request_size": 1_048_576,
-    "metrics_enabled": False,
-}
-
-
-class GeneratorError(Exception):
-    """The run can't go on; the message says why and what to do."""
 
 
 @dataclass
@@ -320,40 +304,6 @@ def produce(
     return publisher.tally
 
 
-def _never() -> bool:
-    return False
-
-
-def wait_for_brokers(
-    bootstrap_servers: str, seconds: float, topic: str | None = None, must_stop: Callable[[], bool] = _never
-) -> None:
-    """Return when a broker answers and knows the topic, if one is given, or when asked to stop.
-
-    Raises:
-        GeneratorError: none does within so many seconds.
-    """
-    began = time.monotonic()
-    while not must_stop():
-        awaited = f"a broker at {bootstrap_servers}"
-        remedy = f"no broker answers at {bootstrap_servers}: start the stack (`make up`) or set KAFKA_BOOTSTRAP_SERVERS"
-        with contextlib.suppress(KafkaError):
-            client = KafkaAdminClient(
-                bootstrap_servers=bootstrap_servers, bootstrap_timeout_ms=1000 * min(2.0, seconds / 3)
-            )
-            try:
-                if topic is None or topic in client.list_topics():
-                    return
-            finally:
-                client.close()
-            awaited = f"topic {topic}"
-            remedy = f"topic {topic} is missing: run `make prepare`"
-        waited = time.monotonic() - began
-        if waited >= seconds:
-            raise GeneratorError(remedy)
-        print(f"waiting for {awaited} ({waited:.0f} s of {seconds:g} s)", file=sys.stderr, flush=True)
-        time.sleep(min(2.0, seconds - waited))
-
-
 class Stop:
     """Whether the run was asked to end: by the first SIGINT or SIGTERM. The second one interrupts for good."""
 
@@ -376,30 +326,10 @@ class Stop:
         self._asked = True
 
 
-# The package carries no types.
-class _Client(KafkaProducer):  # type: ignore[misc]
-    def __del__(self) -> None:
-        # It flushes once more, and would print a traceback when the brokers are away.
-        with contextlib.suppress(KafkaError):
-            super().__del__()
-
-
-@contextlib.contextmanager
-def _client(bootstrap_servers: str) -> Iterator[KafkaProducer]:
-    """A producer of the configuration above."""
-    producer = _Client(bootstrap_servers=bootstrap_servers, **PRODUCER_CONFIG)
-    try:
-        yield producer
-    finally:
-        # All is acknowledged by now, or the run failed and says so: a second failure here must not hide the first.
-        with contextlib.suppress(KafkaError):
-            producer.close(timeout=0)
-
-
 def run_here(run: Run, stop: Stop) -> Tally:
     """Produce in this process."""
     progress = Progress()
-    with _client(run.bootstrap_servers) as producer:
+    with client(run.bootstrap_servers) as producer:
         return produce(run, 0, producer, progress.show, stop.asked)
 
 
@@ -467,7 +397,7 @@ def _child(run: Run, process: int, writer: Connection) -> None:
             writer.send(tally)
 
     try:
-        with _client(run.bootstrap_servers) as producer:
+        with client(run.bootstrap_servers) as producer:
             report(produce(run, process, producer, report, stop.asked))
     except (GeneratorError, KafkaError) as error:
         writer.send(f"process {process}: {error}")

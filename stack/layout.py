@@ -154,7 +154,7 @@ class PortPlan:
 
     @property
     def simulator(self) -> Port:
-        """The simulated public APIs, started by others."""
+        """The simulated public APIs."""
         return self._port(self.stack.ports.simulator, "simulator")
 
 

@@ -1,0 +1,1 @@
+"""What calls the public APIs and feeds Kafka: complexes, their energy use, and the weather."""

@@ -1,0 +1,247 @@
+"""Fetch from the public APIs into Kafka: `python -m generators.pollers --help`."""
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import date, datetime
+from pathlib import Path
+
+from kafka.errors import KafkaError
+from rich.console import Console
+from rich.table import Table
+
+from conf.settings import Settings, SettingsError, load
+from generators.brokers import GeneratorError, client, wait_for_brokers
+from generators.pollers import calendar, messages
+from generators.pollers.client import OPERATIONS, Client, PollerError, SystemClock
+from generators.pollers.plan import Estimate, Period
+from generators.pollers.report import Report, shown
+from generators.pollers.run import PARTS, Poller
+from generators.pollers.state import Outcome, State, StateError
+
+TOPICS = (messages.COMPLEXES, messages.ENERGY, messages.WEATHER)
+_LEFT = 3
+_STOPPED = 130
+
+console = Console(highlight=False, soft_wrap=True)
+
+
+def state_file(settings: Settings) -> Path:
+    """Where the state is."""
+    return settings.pollers.state_file or settings.stack.path / "pollers.sqlite"
+
+
+def _period(options: argparse.Namespace) -> Period:
+    now = SystemClock().now()
+    if options.first is None:
+        return Period.back(options.months, now)
+    return Period(options.first, options.last or calendar.newest_month(now))
+
+
+def backfill(settings: Settings, options: argparse.Namespace) -> int:
+    """Fetch what was never fetched."""
+    period = _period(options)
+    parts = options.parts or PARTS
+    if options.dry_run:
+        return _dry_run(settings, parts, period)
+
+    async def work(poller: Poller) -> bool:
+        for estimate in poller.estimates(parts, period):
+            if estimate.more_days and options.wait:
+                days = "day" if estimate.more_days == 1 else "days"
+                poller_says(f"{estimate.operation}: {estimate.calls:,} calls, {estimate.left:,} left today: it will "
+                            f"take {estimate.more_days} {days} more")  # fmt: skip
+        return await poller.backfill(parts, period)
+
+    return _run(settings, work, waits=options.wait)
+
+
+def watch(settings: Settings, options: argparse.Namespace) -> int:
+    """Fetch what is new, as the schedule says."""
+    return _run(settings, lambda poller: poller.watch(once=options.once), waits=not options.once)
+
+
+def republish(settings: Settings, options: argparse.Namespace) -> int:
+    """Send what was fetched once more."""
+    state = State(state_file(settings))
+    try:
+        count = state.send_again(options.topics or TOPICS)
+    finally:
+        state.close()
+    poller_says(f"sending {count:,} messages once more; no call is made")
+    return _run(settings, lambda poller: poller.deliver(), waits=False)
+
+
+def poller_says(line: str) -> None:
+    """Print a line of a command, on standard error."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def _run(settings: Settings, work: Callable[[Poller], Awaitable[bool]], *, waits: bool) -> int:
+    """Run a poller until its work is done or a signal ends it."""
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    servers = settings.kafka.bootstrap_servers
+    for topic in TOPICS:
+        wait_for_brokers(servers, settings.pollers.deadline_seconds, topic)
+    state = State(state_file(settings))
+    report = Report()
+
+    async def run() -> tuple[bool, Poller]:
+        with client(servers) as producer, report.bars():
+            poller = Poller(settings, state, producer, SystemClock(), report, waits=waits)
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(number, poller.stop)
+            return await work(poller), poller
+
+    try:
+        complete, poller = asyncio.run(run())
+    finally:
+        state.close()
+    if complete:
+        poller_says("all is fetched, and Kafka has it")
+        return 0
+    if poller.unfinished:
+        until = shown(poller.unfinished.until)
+        poller_says(f"{poller.unfinished.operation}: {poller.unfinished}; run it again after {until}, it goes on there")
+        return _LEFT
+    poller_says("stopped; the next run goes on from here")
+    return _STOPPED
+
+
+def _dry_run(settings: Settings, parts: Sequence[str], period: Period) -> int:
+    state = State(state_file(settings), alone=False)
+    try:
+        estimates = asyncio.run(_estimates(settings, state, parts, period))
+    finally:
+        state.close()
+    table = Table(box=None, pad_edge=False)
+    for heading in ("OPERATION", "CALLS", "LEFT TODAY", "PER DAY", "VERDICT"):
+        table.add_column(heading, justify="left" if heading in ("OPERATION", "VERDICT") else "right")
+    for each in estimates:
+        days = "day" if each.more_days == 1 else "days"
+        verdict = "fits today" if not each.more_days else f"takes {each.more_days} {days} more"
+        assumed = f", if there are {settings.pollers.assumed_complexes:,} complexes" if each.is_assumed else ""
+        table.add_row(each.operation, f"{each.calls:,}", f"{each.left:,}", f"{each.quota:,}", verdict + assumed)
+    console.print(table)
+    total = sum(each.calls for each in estimates)
+    seconds = total / settings.pollers.rate_per_second
+    months = f"{period.first:%Y-%m} to {period.last:%Y-%m}"
+    console.print(f"{months}: {total:,} calls, at least {seconds:,.0f} s at the allowed rate. Nothing was called.")
+    return 0
+
+
+async def _estimates(settings: Settings, state: State, parts: Sequence[str], period: Period) -> list[Estimate]:
+    poller = Poller(settings, state, None, SystemClock(), Report())
+    return poller.estimates([part for part in PARTS if part in parts], period)
+
+
+def status(settings: Settings, options: argparse.Namespace) -> int:
+    """Show what is done, what waits for Kafka, and what is left of the quotas."""
+    state = State(state_file(settings), alone=False)
+    try:
+        table = Table(box=None, pad_edge=False)
+        for heading in ("TOPIC", "KEYS IN KAFKA", "WAITING"):
+            table.add_column(heading, justify="left" if heading == "TOPIC" else "right")
+        for topic in TOPICS:
+            sent, waiting = state.sent_count(topic)
+            table.add_row(topic, f"{sent:,}", f"{waiting:,}")
+        console.print(table)
+        for operation in ("energy", "weather", "basis"):
+            known = state.answered(operation)
+            counts = Counter(each.outcome for each in known.values())
+            parts = [f"{counts[outcome]:,} {words}" for outcome, words in _OUTCOMES.items() if counts[outcome]]
+            console.print(f"{operation}: {', '.join(parts) or 'nothing asked yet'}")
+        for name in ("complexes", "energy", "weather"):
+            _, finished = state.round(name)
+            if finished:
+                console.print(
+                    f"last complete {'list' if name == 'complexes' else 'watch round'}, {name}: {shown(finished)}"
+                )
+        left = asyncio.run(_quotas(settings, state))
+        console.print("quota left today: " + ", ".join(f"{name} {count:,}" for name, count in left.items()))
+    finally:
+        state.close()
+    return 0
+
+
+_OUTCOMES: dict[Outcome, str] = {
+    "values": "with values",
+    "zeros": "not entered",
+    "none": "without data",
+    "unreadable": "unreadable",
+}
+
+
+async def _quotas(settings: Settings, state: State) -> dict[str, int]:
+    asks = Client(settings, state, SystemClock(), lambda *_: 0, asyncio.Event())
+    return {name: asks.quota_left(name) for name in OPERATIONS if name != "address" or asks.geocodes}
+
+
+def _month(text: str) -> date:
+    try:
+        return datetime.strptime(text, "%Y-%m").date()  # noqa: DTZ007 - a month
+    except ValueError:
+        msg = f"{text!r} is no month, such as 2024-05"
+        raise argparse.ArgumentTypeError(msg) from None
+
+
+def _parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        prog="python -m generators.pollers",
+        description="Fetch complexes, energy use and weather from the public APIs into Kafka.",
+        epilog="Settings: section pollers of conf/citystream.yaml. However a run ends, the next one goes on "
+        "from there: no call is made again that was answered. Exit code 0: all is there; 3: the day's quota is "
+        "spent; 130: stopped by a signal.",
+    )
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    one = commands.add_parser("backfill", help="fetch what was never fetched")
+    one.add_argument("parts", nargs="*", choices=[*PARTS, []], metavar="PART", help=f"{', '.join(PARTS)}; none: all")
+    one.add_argument("--months", type=int, default=30, metavar="N", help="the last N months (now %(default)s)")
+    one.add_argument(
+        "--from", dest="first", type=_month, metavar="MONTH", help="instead: from this month on, e.g. 2024-05"
+    )
+    one.add_argument("--to", dest="last", type=_month, metavar="MONTH", help="with --from: the last month")
+    one.add_argument("--dry-run", action="store_true", help="say how many calls it would spend, and make none")
+    one.add_argument("--no-wait", dest="wait", action="store_false", help="end when a day's quota is spent")
+    two = commands.add_parser("watch", help="fetch what is new, as the schedule says, until a signal ends it")
+    two.add_argument("--once", action="store_true", help="only what is due now")
+    commands.add_parser("status", help="what was fetched, and what is left of the quotas")
+    three = commands.add_parser("republish", help="send what was fetched to Kafka once more, without a call")
+    three.add_argument("topics", nargs="*", choices=[*TOPICS, []], metavar="TOPIC", help="none: all")
+    return top
+
+
+_COMMANDS = {"backfill": backfill, "watch": watch, "status": status, "republish": republish}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.command == "backfill":
+        if options.months < 1:
+            parser.error("--months must be at least 1")
+        if options.last and not options.first:
+            parser.error("--to goes with --from")
+        if options.first and options.last and options.last < options.first:
+            parser.error("--to lies before --from")
+    try:
+        return _COMMANDS[options.command](load(), options)
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except (PollerError, StateError, GeneratorError, KafkaError) as error:
+        print(f"generators.pollers: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return _STOPPED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

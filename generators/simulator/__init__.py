@@ -1,0 +1,1 @@
+"""The public APIs of the carbon stream, answered on this machine with synthetic data."""

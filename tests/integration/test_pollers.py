@@ -1,0 +1,418 @@
+"""The pollers against the simulator over HTTP and against Kafka: what they bring, what it costs, and every trouble."""
+
+import asyncio
+import contextlib
+import os
+import random
+import re
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from conf.settings import load
+from generators import city
+from generators.brokers import client
+from generators.pollers import calendar
+from generators.pollers.plan import Period
+from generators.pollers.report import Report
+from generators.pollers.run import Poller
+from generators.pollers.state import State
+from generators.simulator import services
+from generators.simulator.services import World
+from tests.pollers import (
+    COMPLEXES,
+    PLACES,
+    TODAY,
+    Polling,
+    Simulation,
+    assert_all_is_there,
+    items,
+    quantities,
+    simulation,
+)
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(900)]
+
+MONTH, TEXT = date(2025, 1, 1), "2025-01"
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulation]:
+    with simulation(tmp_path_factory.mktemp("simulator")) as running:
+        yield running
+
+
+@pytest.fixture
+def polling(simulated: Simulation, tmp_path: Path) -> Polling:
+    simulated.put("trouble")
+    simulated.put("limits", daily_quota=1_000_000, rate_per_second=200)
+    simulated.put("today", today=TODAY.isoformat())
+    simulated.forget()
+    return Polling(tmp_path, simulated)
+
+
+def test_a_backfill_brings_everything_once(polling: Polling) -> None:
+    code, said = polling.run("backfill", "--from", "2025-01", "--to", "2025-02")
+    assert code == 0, said
+    assert_all_is_there(polling, date(2025, 1, 1), date(2025, 2, 1))
+    records = polling.records()
+    assert Counter(record.topic for record in records) == {
+        "complexes": COMPLEXES,
+        "energy.usage": 2 * COMPLEXES,
+        "weather.daily": 59,
+    }
+    world = World(polling.settings.simulator.seed, polling.settings.simulator.first_month)
+    for record in records:
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", record.headers["fetched_at"])
+        fetched = datetime.fromisoformat(record.headers["fetched_at"])
+        assert record.timestamp == round(fetched.timestamp() * 1000)
+        assert record.headers["url"].startswith(polling.simulation.url)
+        assert "serviceKey" not in record.headers["url"]
+        if record.topic == "weather.daily":
+            station, day = record.key.split("|")
+            (wanted,) = world.weather(date.fromisoformat(day), date.fromisoformat(day))
+            assert items(record) == services.weather_item(wanted)
+            assert station == "143"
+        elif record.topic == "complexes":
+            place, told = PLACES[record.key], items(record)
+            about = world.traits(place)
+            assert (told["name"], told["region"]) == (place.name, place.region)
+            assert told["address"] == services.road_address(place)
+            assert (told["households"], told["heating"]) == (place.households, about.heating)
+            assert (told["lat"], told["lon"]) == ((place.lat, place.lon) if about.has_known_address else (None, None))
+    minimum = 3 + COMPLEXES + COMPLEXES + 1 + 2 * COMPLEXES
+    assert polling.simulation.calls() == minimum
+    assert polling.simulation.repeats() == {}
+
+    again, said = polling.run("backfill", "--from", "2025-01", "--to", "2025-02")
+    assert again == 0, said
+    assert polling.simulation.calls() == minimum
+    assert len(polling.records()) == len(records)
+
+    code, said = polling.run("republish", "weather.daily")
+    assert code == 0, said
+    assert Counter(record.topic for record in polling.records())["weather.daily"] == 118
+    assert polling.simulation.calls() == minimum
+
+    code, said = polling.run("status")
+    assert code == 0
+    assert f"energy: {sum(bool(any(u)) for u in map(_used, _energy(polling)))} with values" in said
+
+
+def _energy(polling: Polling) -> list[bytes]:
+    return [record.value for record in polling.latest("energy.usage").values()]
+
+
+def _used(body: bytes) -> tuple[int, ...]:
+    return quantities(body) or ()
+
+
+def test_a_dry_run_reckons_and_calls_nothing(polling: Polling) -> None:
+    code, said = polling.run("backfill", "--from", "2024-05", "--to", "2026-10", "--dry-run")
+    assert code == 0, said
+    assert re.search(r"energy +9,000 +10,000 +10,000 +fits today, if there are 300 complexes", said)
+    assert re.search(r"weather +3 ", said)
+    assert polling.simulation.calls() == 0
+
+    assert polling.backfill("energy", TEXT, TEXT)[0] == 0
+    code, said = polling.run("backfill", "energy", "--from", "2024-12", "--to", "2025-02", "--dry-run",
+                             daily_quota__energy=400)  # fmt: skip
+    assert re.search(r"energy +600 +100 +400 +takes 2 days more", said), said
+
+
+@pytest.mark.parametrize("form", ["decoded", "encoded"])
+def test_both_forms_of_a_key_are_taken(polling: Polling, form: str) -> None:
+    key = polling.settings.simulator.service_keys[0]
+    polling.environment["DATA_GO_KR_SERVICE_KEY"] = quote(key, safe="") if form == "encoded" else key
+    code, said = polling.backfill("weather", TEXT, TEXT)
+    assert code == 0, said
+    assert key not in said
+    assert quote(key, safe="") not in said
+
+
+def test_an_unknown_key_stops_at_once_and_is_named(polling: Polling) -> None:
+    polling.environment["DATA_GO_KR_SERVICE_KEY"] = "somebody+elses=="
+    code, said = polling.run("backfill")
+    assert code == 1
+    (line,) = said.strip().splitlines()
+    assert "30 SERVICE_KEY_IS_NOT_REGISTERED_ERROR" in line
+    assert "check DATA_GO_KR_SERVICE_KEY" in line
+    assert "somebody" not in said
+    assert polling.simulation.calls() == 1
+    assert polling.records() == []
+
+
+def test_a_quota_used_up_mid_run_is_waited_for(polling: Polling) -> None:
+    polling.simulation.put("limits", daily_quota=200, rate_per_second=200)
+    polling.simulation.put("today", today="2030-01-01")  # a day on which nothing was spent yet
+    clock = Clock(polling.simulation)
+    until = calendar.next_day(clock.now()).astimezone(calendar.KOREA)
+    (line,) = go_on(polling, clock)
+    wait = rf"energy: waits until {until:%Y-%m-%d} 00:00:00 KST, 100 to go: energy: .*quota is spent"
+    assert re.match(wait, line)
+    outcomes = polling.simulation.outcomes("energy")
+    assert outcomes["00"] == COMPLEXES
+    assert 1 <= outcomes["22"] <= polling.settings.pollers.concurrency
+    assert polling.simulation.repeats() == {}
+    assert_all_is_there(polling, MONTH, MONTH)
+
+
+def test_a_quota_used_up_elsewhere_ends_a_run_that_may_not_wait(polling: Polling) -> None:
+    polling.simulation.put("limits", daily_quota=20, rate_per_second=200)
+    polling.simulation.put("today", today="2030-02-01")
+    code, said = polling.backfill("energy", TEXT, TEXT, "--no-wait")
+    assert code == 3, said
+    until = calendar.next_day(datetime.now(UTC)).astimezone(calendar.KOREA)
+    assert f"run it again after {until:%Y-%m-%d} 00:00:00 KST" in said
+    spent = polling.simulation.calls("energy")
+    assert 20 < spent <= 20 + polling.settings.pollers.concurrency
+
+    # The same day: not one call more.
+    code, said = polling.backfill("energy", TEXT, TEXT, "--no-wait")
+    assert code == 3, said
+    assert polling.simulation.calls("energy") == spent
+
+
+def test_the_own_count_stops_before_the_service_does(polling: Polling) -> None:
+    code, said = polling.backfill("energy", TEXT, TEXT, "--no-wait", daily_quota__energy=50)
+    assert code == 3, said
+    assert "all 50 calls of today are spent" in said
+    assert polling.simulation.outcomes("energy") == {"00": 50}
+
+
+class Clock:
+    """A clock that doesn't wait: it jumps, and takes the simulator's day along. Brokers take no times to come."""
+
+    def __init__(self, simulation: Simulation, passed: timedelta = timedelta(days=-3)) -> None:
+        self.simulation = simulation
+        self.passed = passed
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.passed
+
+    async def sleep(self, seconds: float) -> None:
+        before = calendar.day_of(self.now())
+        self.passed += timedelta(seconds=seconds)
+        if calendar.day_of(self.now()) != before:
+            self.simulation.put("today", today="2030-01-02")
+        await asyncio.sleep(0)
+
+
+class Lines(Report):
+    """A report that remembers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+
+def go_on(polling: Polling, clock: Clock) -> list[str]:
+    """Backfill the month in this process, with that clock; return what it said it waits for."""
+    chosen = load()
+    simulator = chosen.simulator.model_copy(update={"url": polling.simulation.url})
+    settings = chosen.model_copy(update={"simulator": simulator})
+    report = Lines()
+
+    async def run() -> bool:
+        with client(settings.kafka.bootstrap_servers) as producer:
+            return await Poller(settings, state, producer, clock, report).backfill(["energy"], Period(MONTH, MONTH))
+
+    with contextlib.closing(State(polling.state_file)) as state:
+        assert asyncio.run(run())
+    return [line for line in report.lines if "waits" in line]
+
+
+def test_of_43_per_cent_time_outs_nothing_is_lost(polling: Polling) -> None:
+    polling.simulation.put("trouble", timeouts=0.43, hang_seconds=30)
+    code, said = polling.backfill("energy", TEXT, TEXT, timeout_seconds=3, concurrency=32)
+    assert code == 0, said
+    assert_all_is_there(polling, MONTH, MONTH)
+    outcomes = polling.simulation.outcomes("energy")
+    assert outcomes["00"] == COMPLEXES
+    assert outcomes["timeout"] > COMPLEXES / 3
+    assert polling.simulation.repeats() == {}
+    with contextlib.closing(State(polling.state_file)) as state:
+        counted = state._db.execute("SELECT sum(calls) FROM calls").fetchone()[0]
+    assert counted == polling.simulation.calls()
+
+
+def test_errors_are_tried_again(polling: Polling) -> None:
+    polling.simulation.put("trouble", errors=0.3)
+    code, said = polling.run("backfill", "--from", TEXT, "--to", TEXT)
+    assert code == 0, said
+    assert_all_is_there(polling, MONTH, MONTH)
+    assert {"04", "05", "99"} <= set(polling.simulation.outcomes("energy"))
+    assert polling.simulation.repeats() == {}
+
+
+def test_bad_bodies_are_published_once_and_asked_for_again(polling: Polling) -> None:
+    polling.simulation.put("trouble", malformed=0.15, bombs=0.1, html=0.1, operations=["energy"])
+    code, said = polling.backfill("energy", TEXT, TEXT, malformed_attempts=12, attempts=12)
+    assert code == 0, said
+    assert_all_is_there(polling, MONTH, MONTH)
+    bad = [record for record in polling.records() if quantities(record.value) is None]
+    assert max(Counter(record.key for record in bad).values()) == 1
+    assert any(b"<!DOCTYPE html" in record.value for record in bad)
+    assert any(b"<!ENTITY" in record.value for record in bad)
+    assert any(record.value.startswith(b"<?xml") and b"<!" not in record.value for record in bad)
+    assert polling.simulation.repeats() == {}
+
+
+def test_what_stays_bad_is_left_after_a_few_tries(polling: Polling) -> None:
+    assert polling.backfill("complexes", TEXT, TEXT)[0] == 0
+    before = polling.simulation.calls()
+    polling.simulation.put("trouble", html=1, operations=["energy", "weather"])
+    code, said = polling.run("backfill", "energy", "weather", "--from", TEXT, "--to", TEXT)
+    assert code == 0, said
+    assert f"energy {next(iter(PLACES))}|{TEXT}: unreadable 3 times" in said
+    assert polling.simulation.calls("energy") == 3 * COMPLEXES
+    assert polling.simulation.calls("weather") == 3
+    bad = Counter(record.topic for record in polling.records() if b"<!DOCTYPE html" in record.value)
+    assert bad == {"energy.usage": COMPLEXES, "weather.daily": 1}
+
+    code, said = polling.run("backfill", "energy", "weather", "--from", TEXT, "--to", TEXT)
+    assert code == 0, said
+    assert polling.simulation.calls() == 3 * COMPLEXES + 3 + before
+
+
+def test_pages_that_repeat_are_seen_and_asked_for_again(polling: Polling) -> None:
+    polling.simulation.put("trouble", duplicate_pages=1)
+    code, said = polling.backfill("energy", TEXT, TEXT)
+    assert code == 0, said
+    assert "the list tells of 300, but 100 came; the next run asks again" in said
+    assert len(polling.latest("energy.usage")) == 100
+
+    polling.simulation.put("trouble")
+    code, said = polling.backfill("energy", TEXT, TEXT)
+    assert code == 0, said
+    assert_all_is_there(polling, MONTH, MONTH)
+    assert polling.simulation.outcomes("energy") == {"00": COMPLEXES}
+
+
+def test_the_schedule(polling: Polling) -> None:
+    """New months, corrections, yesterday's weather, and a complex that is no longer listed."""
+    polling.simulation.put("today", today=None)
+    newest = calendar.newest_month(datetime.now(UTC))
+    months = {"watch__walk_back_months": 3, "watch__correction_months": 2}
+    code, said = polling.run("watch", "--once", **months)
+    assert code == 0, said
+    world = World(polling.settings.simulator.seed, polling.settings.simulator.first_month)
+    today = calendar.day_of(datetime.now(UTC))
+    window = calendar.months(calendar.months_back(newest, 2), newest)
+    came = {key: quantities(record.value) for key, record in polling.latest("energy.usage").items()}
+    for place in city.complexes():
+        entered = [month for month in window if any(world.usage(place, month, today))]
+        # It walks back to the newest month that was entered, and no further.
+        asked = [month for month in window if f"{place.complex_id}|{month:%Y-%m}" in came]
+        assert asked == [month for month in window if not entered or month >= entered[0]]
+    days = calendar.days(today - timedelta(days=polling.settings.pollers.watch.weather_days), today - timedelta(days=1))
+    assert set(polling.latest("weather.daily")) == {f"143|{day}" for day in days}
+    assert len(polling.latest("complexes")) == COMPLEXES
+
+    # It was all done today: nothing is due.
+    before = polling.simulation.calls()
+    code, said = polling.run("watch", "--once", **months)
+    assert code == 0, said
+    assert polling.simulation.calls() == before
+
+    key, usage = next((key, usage) for key, usage in came.items() if usage and any(usage))
+    complex_id, _, month = key.partition("|")
+    polling.simulation.correct(complex_id, date.fromisoformat(f"{month}-01"), 1.25)
+    gone = next(each for each in PLACES if each != complex_id)
+    polling.simulation.put("trouble", unlisted=[gone])
+    said_then = len(polling.records())
+    old = polling.latest("energy.usage")[key]
+    forget_rounds(polling)
+    code, said = polling.run(
+        "watch", "--once", **months, watch__correction_days=0.000001, watch__complexes_days=0.000001
+    )
+    assert code == 0, said
+    assert f"no longer listed, but still asked for: {gone}" in said
+    new = polling.latest("energy.usage")[key]
+    assert quantities(new.value) == usage.times(1.25)
+    assert new.timestamp > old.timestamp
+    # What has not changed is not published again.
+    assert len(polling.records()) == said_then + 1
+
+
+def forget_rounds(polling: Polling) -> None:
+    """As if the rounds of the schedule were due again."""
+    with contextlib.closing(State(polling.state_file)) as state:
+        state._db.execute("DELETE FROM rounds WHERE name IN ('energy', 'weather')")
+
+
+def test_it_says_what_it_waits_for_and_until_when(polling: Polling) -> None:
+    polling.simulation.put("today", today=None)
+    process = polling.start("watch", watch__walk_back_months=1, watch__correction_months=0)
+    said = ""
+    assert process.stderr is not None
+    while said.count("waits until") < 2:
+        line = process.stderr.readline()
+        assert line, said
+        said += line
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    at = {name: getattr(polling.settings.pollers.watch, f"{name}_at") for name in ("energy", "weather")}
+    for name, moment in at.items():
+        due = calendar.next_at(datetime.now(UTC), moment).astimezone(calendar.KOREA)
+        assert f"{name}: all that is there is fetched; waits until {due:%Y-%m-%d %H:%M:%S} KST" in said
+
+
+def test_an_orderly_end_costs_no_call(polling: Polling) -> None:
+    process = polling.start("backfill", "energy", "--from", TEXT, "--to", TEXT)
+    await_calls(polling, process, 60)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 130, said
+    assert "the next run goes on from here" in said
+    code, said = polling.backfill("energy", TEXT, TEXT)
+    assert code == 0, said
+    assert polling.simulation.outcomes("energy") == {"00": COMPLEXES}
+    assert polling.simulation.repeats() == {}
+    assert len([record for record in polling.records() if record.topic == "energy.usage"]) == COMPLEXES
+
+
+def await_calls(polling: Polling, process: object, count: int) -> None:
+    """Wait until so many calls have arrived, or the process has ended."""
+    deadline = time.monotonic() + 300
+    while polling.simulation.calls() < count and process.poll() is None:  # type: ignore[attr-defined]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_kills_cost_only_the_calls_in_flight(polling: Polling) -> None:
+    seed = int(os.environ.get("CITYSTREAM_CHAOS_SEED", random.randrange(10**6)))
+    print(f"CITYSTREAM_CHAOS_SEED={seed}")
+    draw = random.Random(seed)
+    first, last = date(2025, 1, 1), date(2025, 4, 1)
+    command = ("backfill", "--from", "2025-01", "--to", "2025-04")
+    minimum = 3 + COMPLEXES + COMPLEXES + 1 + 4 * COMPLEXES
+    kills = 6
+    for number in range(kills):
+        process = polling.start(*command, concurrency=4)
+        await_calls(polling, process, draw.randint(minimum * number // kills, minimum * (number + 1) // kills - 50))
+        time.sleep(draw.random() / 10)
+        assert process.poll() is None, process.communicate()
+        process.kill()
+        process.communicate()
+    code, said = polling.run(*command, concurrency=4)
+    assert code == 0, said
+
+    assert_all_is_there(polling, first, last)
+    assert set(polling.latest("complexes")) == set(PLACES)
+    assert len(polling.latest("weather.daily")) == 120
+    spent = polling.simulation.calls()
+    assert minimum <= spent <= 1.02 * minimum, f"{spent} calls instead of {minimum}"
+    # Each call that was made again was in flight when its poller was killed.
+    repeated = sum(count - 1 for subjects in polling.simulation.repeats().values() for count in subjects.values())
+    assert repeated <= 4 * 3 * kills

@@ -1,0 +1,257 @@
+"""The simulated services without HTTP: the data, the envelopes, and what the gateway does to a call."""
+
+import asyncio
+import json
+import statistics
+from datetime import date, timedelta
+from xml.etree import ElementTree as ET
+
+import httpx
+import pytest
+from defusedxml import EntitiesForbidden
+from defusedxml.ElementTree import fromstring
+from fastapi import FastAPI
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conf.settings import Simulator, Trouble, load
+from generators import city
+from generators.simulator import app, energy, envelopes, services, weather
+from generators.simulator.gateway import Gateway
+from generators.simulator.services import World
+
+SEED = 27
+FIRST = date(2024, 5, 1)
+TODAY = date(2026, 11, 21)
+WORLD = World(SEED, FIRST)
+DAYS = list(weather.between(SEED, date(2023, 1, 1), date(2025, 12, 31)))
+PLACES = city.complexes()
+
+
+def water(place: city.Complex, month: date) -> int:
+    return energy.usage(SEED, place, month, FIRST).water_m3
+
+
+class Browser:
+    """Calls of the application without a network."""
+
+    def __init__(self, application: FastAPI) -> None:
+        self.transport = httpx.ASGITransport(application)
+
+    def get(self, path: str, params: dict[str, str]) -> httpx.Response:
+        async def get() -> httpx.Response:
+            async with httpx.AsyncClient(transport=self.transport, base_url="http://simulator") as client:
+                return await client.get(path, params=params)
+
+        return asyncio.run(get())
+
+
+@pytest.fixture(scope="module")
+def client() -> Browser:
+    return Browser(app.create(chosen(rate_per_second=0), "Asia/Seoul"))
+
+
+@pytest.fixture(scope="module")
+def key() -> str:
+    return chosen().service_keys[0]
+
+
+def chosen(**changes: object) -> Simulator:
+    return load().simulator.model_copy(update={"today": TODAY, **changes})
+
+
+class TestWeather:
+    def test_follows_the_season_of_daegu(self) -> None:
+        mean = {m: statistics.mean(d.mean_celsius for d in DAYS if d.day.month == m) for m in range(1, 13)}
+        assert -3 < mean[1] < 5
+        assert 24 < mean[8] < 30
+        assert all(d.min_celsius < d.mean_celsius < d.max_celsius for d in DAYS)
+
+    def test_resembles_the_day_before(self) -> None:
+        season = {d.day: d.mean_celsius for d in DAYS}
+        near = [season[d.day] - season[d.day - timedelta(days=1)] for d in DAYS[1:]]
+        far = [season[d.day] - season[d.day - timedelta(days=10)] for d in DAYS[10:]]
+        assert statistics.pstdev(near) < 0.7 * statistics.pstdev(far)
+
+    def test_it_rains_on_two_days_in_five_and_more_in_summer(self) -> None:
+        assert 0.5 < sum(d.rain_mm is None for d in DAYS) / len(DAYS) < 0.65
+        summer = sum(d.rain_mm or 0 for d in DAYS if d.day.month in (6, 7, 8))
+        assert summer > 0.4 * sum(d.rain_mm or 0 for d in DAYS)
+        assert all(d.mean_celsius <= 0.5 for d in DAYS if d.snow_cm)
+
+    @given(st.dates(date(1950, 1, 1), date(2090, 1, 1)))
+    def test_is_a_function_of_seed_and_day(self, day: date) -> None:
+        first = weather.on(SEED, day)
+        weather.on.cache_clear()
+        weather._noise.cache_clear()
+        assert weather.on(SEED, day) == first
+        assert weather.on(SEED + 1, day) != first
+
+    def test_an_item_is_all_text_and_empty_where_there_is_nothing(self) -> None:
+        for day in DAYS:
+            item = services.weather_item(day)
+            assert all(isinstance(value, str) for value in item.values())
+            assert (item["sumRn"] == "") == (day.rain_mm is None)
+            assert (item["avgTa"] == "") == (not day.is_observed)
+        assert 0 < sum(not day.is_observed for day in DAYS) < 30
+
+
+class TestEnergy:
+    def test_gas_and_heat_follow_the_heating(self) -> None:
+        seen = set()
+        for place in PLACES:
+            heating = WORLD.traits(place).heating
+            used = energy.usage(SEED, place, date(2025, 1, 1), FIRST)
+            seen.add(heating)
+            assert (used.heat_mcal > 0) == (heating == "district")
+            assert heating != "district" or used.gas_m3 == 0
+        assert seen == {"individual", "district", "central"}
+
+    def test_is_plausible_per_household(self) -> None:
+        for month, low, high in ((date(2025, 1, 1), 55, 110), (date(2025, 8, 1), 7, 16)):
+            gas = [energy.usage(SEED, p, month, FIRST).gas_m3 / p.households for p in PLACES]
+            assert low < statistics.median(value for value in gas if value) < high
+        power = {
+            m: statistics.median(
+                energy.usage(SEED, p, date(2025, m, 1), FIRST).electricity_kwh / p.households for p in PLACES
+            )
+            for m in (4, 8)
+        }
+        assert 200 < power[4] < 280
+        assert 1.25 < power[8] / power[4] < 1.8
+
+    def test_savers_save(self) -> None:
+        savers = [place for place in PLACES if WORLD.traits(place).saves]
+        assert 45 < len(savers) < 105
+        assert {WORLD.traits(place).saves for place in savers} == {0.07, 0.12, 0.18}
+        for place in savers:
+            about = WORLD.traits(place)
+            months = [energy.month_after(about.saves_from, number) for number in range(12)]
+            pairs = [(water(place, month), water(place, energy.month_after(month, -12))) for month in months]
+            entered = [(now, before) for now, before in pairs if now and before]
+            kept = sum(now for now, _ in entered) / sum(before for _, before in entered)
+            assert kept == pytest.approx(1 - about.saves, abs=0.04)
+
+    def test_a_month_appears_when_it_is_entered(self) -> None:
+        place = next(p for p in PLACES if not WORLD.traits(p).silent)
+        month = date(2026, 3, 1)
+        entered = energy.entered_on(SEED, place.complex_id, month, FIRST)
+        assert entered is not None
+        assert entered > energy.last_day(month)
+        assert not any(WORLD.usage(place, month, entered - timedelta(days=1)))
+        assert WORLD.usage(place, month, entered) == energy.usage(SEED, place, month, FIRST)
+
+    def test_the_newest_month_differs(self) -> None:
+        newest = {WORLD.newest_month(place, TODAY) for place in PLACES}
+        assert newest >= {date(2026, 10, 1), date(2026, 9, 1)}
+
+    def test_some_months_are_never_entered(self) -> None:
+        silent = [(place, month) for place in PLACES for month in WORLD.traits(place).silent]
+        assert silent
+        assert all(not any(WORLD.usage(place, month, date(2099, 1, 1))) for place, month in silent)
+
+    def test_a_correction_changes_one_month(self) -> None:
+        world = World(SEED, FIRST)
+        place, month = PLACES[0], date(2025, 2, 1)
+        before = world.usage(place, month, TODAY)
+        world.corrections[place.complex_id, month] = 1.1
+        assert world.usage(place, month, TODAY) == before.times(1.1) != before
+        assert world.usage(place, date(2025, 4, 1), TODAY) == WORLD.usage(place, date(2025, 4, 1), TODAY)
+
+
+class TestGateway:
+    def gateway(self, **changes: object) -> tuple[Gateway, list[float], list[date]]:
+        time, day = [0.0], [TODAY]
+        simulator = chosen(service_keys=("k",), **changes)
+        return Gateway(simulator, lambda: day[0], lambda: time[0]), time, day
+
+    def test_quota_is_per_operation_and_day(self) -> None:
+        gateway, _, day = self.gateway(daily_quota=2, rate_per_second=0)
+        assert [gateway.refusal("energy", "k", ("k",)) for _ in range(3)] == [None, None, "22"]
+        assert gateway.refusal("basis", "k", ("k",)) is None
+        day[0] += timedelta(days=1)
+        assert gateway.refusal("energy", "k", ("k",)) is None
+
+    def test_rate_is_per_second(self) -> None:
+        gateway, time, _ = self.gateway(daily_quota=99, rate_per_second=2)
+        assert [gateway.refusal("energy", "k", ("k",)) for _ in range(3)] == [None, None, "23"]
+        time[0] += 1
+        assert gateway.refusal("energy", "k", ("k",)) is None
+
+    def test_an_unknown_key_costs_nothing(self) -> None:
+        gateway, _, _ = self.gateway(daily_quota=1, rate_per_second=0)
+        assert gateway.refusal("energy", "other", ("k",)) == "30"
+        assert gateway.refusal("energy", None, ("k",)) == "30"
+        assert gateway.refusal("energy", "k", ("k",)) is None
+
+    def test_trouble_depends_on_what_is_asked_and_not_on_the_order(self) -> None:
+        trouble = Trouble(timeouts=0.43, malformed=0.1)
+        first, _, _ = self.gateway(trouble=trouble)
+        second, _, _ = self.gateway(trouble=trouble)
+        subjects = [f"s{number}" for number in range(500)]
+        came = {subject: first.outcome("energy", subject)[0] for subject in subjects}
+        assert {subject: second.outcome("energy", subject)[0] for subject in reversed(subjects)} == came
+        share = sum(outcome == "timeout" for outcome in came.values()) / len(came)
+        assert 0.36 < share < 0.5
+
+    def test_trouble_may_be_of_one_operation(self) -> None:
+        gateway, _, _ = self.gateway(trouble=Trouble(html=1, operations=("weather",)))
+        assert gateway.outcome("energy", "s")[0] == "fine"
+        assert gateway.outcome("weather", "s")[0] == "html"
+
+
+class TestShapes:
+    def test_the_list_is_paged(self, client: Browser, key: str) -> None:
+        path = "/1613000/AptListService4/getSigunguAptList4"
+        asked = {"serviceKey": key, "sigunguCode": "27260", "numOfRows": "7", "_type": "json"}
+        ids: list[str] = []
+        total, page = 1, 1
+        while len(ids) < total:
+            body = client.get(path, params={**asked, "pageNo": str(page)}).json()["response"]["body"]
+            total = body["totalCount"]
+            ids += [item["kaptCode"] for item in body["items"]]
+            page += 1
+        assert ids == [place.complex_id for place in PLACES if place.region == "27260"]
+
+    def test_energy_is_xml_unless_json_is_asked(self, client: Browser, key: str) -> None:
+        path = "/1613000/ApHusEnergyUseInfoOfferServiceV2/getHsmpApHusUsgQtyInfoSearchV2"
+        asked = {"serviceKey": key, "kaptCode": PLACES[0].complex_id, "reqDate": "202501"}
+        item = ET.fromstring(client.get(path, params=asked).content).find("body/item")  # noqa: S314
+        assert item is not None
+        used = energy.usage(SEED, PLACES[0], date(2025, 1, 1), FIRST)
+        assert item.findtext("helect") == str(used.electricity_kwh)
+        same = client.get(path, params={**asked, "_type": "json"}).json()["response"]["body"]["item"]
+        assert same == {part.tag: part.text or "" for part in item}
+
+    def test_a_gateway_error_is_xml_with_status_200(self, client: Browser) -> None:
+        answer = client.get("/1360000/AsosDalyInfoService/getWthrDataList", params={"dataType": "JSON"})
+        assert answer.status_code == 200
+        assert ET.fromstring(answer.content).findtext("cmmMsgHeader/returnReasonCode") == "30"  # noqa: S314
+
+    @pytest.mark.parametrize(("last", "code"), [("20261120", "00"), ("20261121", "99"), ("20270101", "99")])
+    def test_weather_is_there_until_yesterday(self, client: Browser, key: str, last: str, code: str) -> None:
+        asked = {"serviceKey": key, "stnIds": "143", "startDt": "20261101", "endDt": last, "dataType": "JSON"}
+        answer = client.get("/1360000/AsosDalyInfoService/getWthrDataList", params={**asked, "numOfRows": "999"})
+        header = answer.json()["response"]["header"]
+        assert header["resultCode"] == code
+        assert ("전날" in header["resultMsg"]) == (code == "99")
+
+    def test_kakao_refuses_a_wrong_key(self, client: Browser) -> None:
+        answer = client.get("/v2/local/search/address.json", params={"query": "x"})
+        assert (answer.status_code, answer.json()["code"]) == (401, -401)
+
+    def test_kakao_knows_most_addresses(self) -> None:
+        for place in PLACES:
+            documents = services.geocoded(WORLD, services.road_address(place))
+            assert bool(documents) == WORLD.traits(place).has_known_address
+            assert not documents or (documents[0]["x"], documents[0]["y"]) == (f"{place.lon}", f"{place.lat}")
+        assert 0 < sum(not WORLD.traits(place).has_known_address for place in PLACES) < 15
+
+    def test_the_bomb_is_one(self) -> None:
+        with pytest.raises(EntitiesForbidden):
+            fromstring(envelopes.BOMB)
+
+    def test_text_is_escaped(self) -> None:
+        body = envelopes.single({"name": "<&>"}, as_json=False)
+        assert ET.fromstring(body).findtext("body/item/name") == "<&>"  # noqa: S314
+        assert json.loads(envelopes.single({"name": "<&>"}, as_json=True))["response"]["body"]["item"]["name"] == "<&>"
