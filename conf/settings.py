@@ -121,6 +121,16 @@ class Deliveries(_Section):
     late_after_seconds: float = Field(ge=0)
 
 
+class Carbon(_Section):
+    """The carbon job."""
+
+    heat: bool
+    documents: bool
+    gather_seconds: float = Field(gt=0)
+    station: str = Field(min_length=1)
+    stations: dict[str, str]
+
+
 class Generator(_Section):
     """The order generator; every share is of all records."""
 
@@ -180,6 +190,7 @@ class Settings(BaseSettings):
     flink: Flink
     topics: dict[str, Topic]
     deliveries: Deliveries
+    carbon: Carbon
     generator: Generator
     stack: Stack
 
