@@ -25,8 +25,8 @@ from jobs.rules.spreading import daily, days_of, weights_of_month
 # A complex that moves to another station leaves that station's weather behind: a move outweighs a month of fetch times.
 MOVE = 1 << 46
 
-# What goes out on the side, and the table or index it is for. These tags carry no types: those can't be pickled once the
-# JVM has seen them.
+# What goes out on the side, and the table or index it is for. These tags carry no types: those can't be pickled once
+# the JVM has seen them.
 COMPLEX_MONTHS = OutputTag("emission_per_complex_month")
 COMPLEX_DAYS = OutputTag("emission_per_complex_day")
 REGION_MONTHS = OutputTag("emission_per_region_month")

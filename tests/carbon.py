@@ -15,6 +15,7 @@ from typing import Any
 
 import polars as pl
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from psycopg2 import sql
 
 from conf.settings import Settings, load
 from sinks import elasticsearch, kafka, postgres
@@ -319,7 +320,7 @@ def _points(entered: pl.DataFrame, complexes: pl.DataFrame) -> pl.DataFrame:
 def actual(settings: Settings, table: str) -> pl.DataFrame:
     """A table as it is, in the units of `expected`: grams, and thousandths of what was used."""
     with postgres.connect(settings) as connection, connection.cursor() as cursor:
-        cursor.execute(f"SELECT * FROM {table}")
+        cursor.execute(sql.SQL("SELECT * FROM {}").format(sql.Identifier(table)))
         names = [column.name for column in cursor.description or ()]
         rows = cursor.fetchall()
     found = pl.DataFrame([dict(zip(names, row, strict=True)) for row in rows], infer_schema_length=None)
