@@ -60,14 +60,14 @@ class History:
     usage: dict[tuple[str, date], dict[str, str]] = field(default_factory=dict)
     entered: set[tuple[str, date]] = field(default_factory=set)
     weather: dict[tuple[str, date], dict[str, str]] = field(default_factory=dict)
-    records: list[tuple[str, str, bytes | None, int]] = field(default_factory=list)
+    records: list[tuple[str, str | None, bytes | None, int]] = field(default_factory=list)
     clock: int = 1_780_000_000_000
 
-    def _record(self, topic: str, key: str, value: bytes | None) -> None:
+    def _record(self, topic: str, key: str | None, value: bytes | None) -> None:
         self.clock += 1
         self.records.append((topic, key, value, self.clock))
 
-    def raw(self, topic: str, key: str, value: bytes | None) -> None:
+    def raw(self, topic: str, key: str | None, value: bytes | None) -> None:
         """A record that changes nothing."""
         self._record(topic, key, value)
 
@@ -102,7 +102,8 @@ class History:
         producer = KafkaProducer(bootstrap_servers=settings.kafka.bootstrap_servers.split(","), acks="all", linger_ms=5)
         with contextlib.closing(producer):
             sent = [
-                producer.send(topic, value, key.encode(), timestamp_ms=at) for topic, key, value, at in self.records
+                producer.send(topic, value, key and key.encode(), timestamp_ms=at)
+                for topic, key, value, at in self.records
             ]
             for each in sent:
                 each.get(60)

@@ -141,7 +141,7 @@ def test_every_bad_record_is_one_dead_letter_with_its_bytes(history: History) ->
     settings = carbon.settings()
     for value, _ in BAD.values():
         history.raw("energy.usage", "A00001|2026-05", value)
-    history.raw("complexes", "A00001", b'{"complex_id": "A00001", "name": "\\ud800"}')
+    history.raw("complexes", None, b'{"complex_id": "A00001", "name": "\\ud800"}')  # and no key
     history.raw("weather.daily", "143|2026-05-01", b'{"stnId": "143", "tm": "2026-05-01", "avgTa": 17}')
     history.send(settings)
     carbon.await_that(
