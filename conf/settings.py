@@ -106,9 +106,10 @@ class Flink(_Section):
 
 
 class Topic(_Section):
-    """How a topic is created."""
+    """How a topic is created; with `keep` its records are never deleted by age."""
 
     partitions: int = Field(ge=1)
+    keep: bool = False
 
 
 class Deliveries(_Section):
