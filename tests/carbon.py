@@ -413,6 +413,31 @@ def await_agreement(settings: Settings, history: History, seconds: float) -> flo
         raise AssertionError("\n".join([str(error), *found])) from None
 
 
+def settle(settings: Settings, seconds: float) -> None:
+    """Wait until a checkpoint has all records of the topics behind it, and the one after has what windows held back."""
+    cluster = Cluster(settings.flink.url)
+    job = cluster.running(JOB) or ""
+
+    def behind() -> int:
+        with (
+            contextlib.closing(
+                KafkaConsumer(bootstrap_servers=settings.kafka.bootstrap_servers.split(","))
+            ) as consumer,
+            contextlib.closing(kafka.admin(settings)) as admin,
+        ):
+            places = [TopicPartition(topic, n) for topic in TOPICS for n in consumer.partitions_for_topic(topic) or ()]
+            ends = consumer.end_offsets(places)
+            read = admin.list_group_offsets({f"citystream.{JOB}": None})[f"citystream.{JOB}"]
+            return sum(max(0, end - (read[place].offset if place in read else 0)) for place, end in ends.items())
+
+    def completed() -> int:
+        return int(cluster.checkpoints(job)["counts"]["completed"])
+
+    await_that(lambda: behind() == 0, seconds, "everything is read and checkpointed")
+    before = completed()
+    await_that(lambda: completed() > before, seconds, "the next checkpoint is complete")
+
+
 def dead_letters(settings: Settings, topic: str) -> list[dict[str, Any]]:
     """Every dead letter of a topic that a completed checkpoint contains."""
     consumer = KafkaConsumer(

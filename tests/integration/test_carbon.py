@@ -42,6 +42,7 @@ def agrees(history: History) -> Iterator[None]:
     cluster = Cluster(settings.flink.url)
     yield
     history.send(settings)
+    carbon.settle(settings, SECONDS)
     carbon.await_agreement(settings, history, SECONDS)
     assert cluster.last_restart(cluster.running(carbon.JOB) or "") == 0
 
