@@ -109,9 +109,10 @@ class Flink(_Section):
 
 
 class Topic(_Section):
-    """How a topic is created."""
+    """How a topic is created; with `keep` its records are never deleted by age."""
 
     partitions: int = Field(ge=1)
+    keep: bool = False
 
 
 class Deliveries(_Section):
@@ -122,6 +123,16 @@ class Deliveries(_Section):
     duplicates_window_hours: float = Field(gt=0)
     combine_every_seconds: float = Field(gt=0)
     late_after_seconds: float = Field(ge=0)
+
+
+class Carbon(_Section):
+    """The carbon job."""
+
+    heat: bool
+    documents: bool
+    gather_seconds: float = Field(gt=0)
+    station: str = Field(min_length=1)
+    stations: dict[str, str]
 
 
 class Generator(_Section):
@@ -282,6 +293,7 @@ class Settings(BaseSettings):
     flink: Flink
     topics: dict[str, Topic]
     deliveries: Deliveries
+    carbon: Carbon
     generator: Generator
     simulator: Simulator
     pollers: Pollers

@@ -4,9 +4,12 @@ A stream of rows here is a `DataStream` of the table runtime's own binary rows (
 operator and back without a conversion, and Python never sees it.
 """
 
+from collections.abc import Callable
 from string import Template
+from typing import Any
 
-from pyflink.datastream import DataStream
+from pyflink.common import TypeInformation, Types
+from pyflink.datastream import DataStream, KeyedStream, OutputTag
 from pyflink.java_gateway import get_gateway
 from pyflink.table import StreamTableEnvironment
 
@@ -42,3 +45,15 @@ def rows(table_env: StreamTableEnvironment, query: str, name: str | None = None,
     internal = jvm.org.apache.flink.table.runtime.typeutils.InternalTypeInfo.of(j_type.getLogicalType())
     j_stream.getTransformation().setOutputType(internal)
     return DataStream(j_stream)
+
+
+def keyed(stream: DataStream, key: Callable[[Any], str], *, name: str) -> KeyedStream:
+    """`key_by`, with a uid for the operator that PyFlink puts before the shuffle."""
+    by_key = stream.key_by(key, key_type=Types.STRING())
+    by_key._j_data_stream.getTransformation().getInputs().get(0).setUid(f"{name}.key")
+    return by_key
+
+
+def side(stream: DataStream, tag: str, output_type: TypeInformation) -> DataStream:
+    """A side output, as it is; PyFlink's own method sends it through Python once more, without a uid."""
+    return DataStream(stream._j_data_stream.getSideOutput(OutputTag(tag, output_type).get_java_output_tag()))

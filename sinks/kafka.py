@@ -84,7 +84,8 @@ def create_topics(settings: Settings) -> list[str]:
     common = {"min.insync.replicas": settings.kafka.min_insync_replicas}
     wanted: dict[str, dict[str, Any]] = {}
     for name, topic in settings.topics.items():
-        wanted[name] = {"num_partitions": topic.partitions, "configs": common}
+        kept = {"retention.ms": -1} if topic.keep else {}
+        wanted[name] = {"num_partitions": topic.partitions, "configs": {**common, **kept}}
         large = {**common, "max.message.bytes": DEAD_LETTER_BYTES}
         wanted[dead_letter_topic(name)] = {"num_partitions": 1, "configs": large}
     with contextlib.closing(admin(settings)) as client:

@@ -41,10 +41,11 @@ CREATE TABLE energy_usage (
     PRIMARY KEY (complex_id, month)
 );
 
+-- The sum of the items that were entered. NULL where a correction took back all that had been entered.
 CREATE TABLE emission_per_complex_month (
     complex_id     text NOT NULL,
     month          date NOT NULL,
-    kg_co2         numeric(16, 3) NOT NULL,
+    kg_co2         numeric(16, 3),
     electricity_kg numeric(16, 3),
     gas_kg         numeric(16, 3),
     water_kg       numeric(16, 3),
@@ -54,17 +55,19 @@ CREATE TABLE emission_per_complex_month (
     PRIMARY KEY (complex_id, month)
 );
 
--- Daily emission is an estimate: the month's, spread over its days by the weather.
+-- Daily emission is an estimate: the month's, spread over its days by the weather. A complex's days add up to its month,
+-- and the complexes of a region to the region, to the gram.
 CREATE TABLE emission_per_complex_day (
     complex_id text NOT NULL,
     day        date NOT NULL,
-    kg_co2     numeric(16, 3) NOT NULL,
+    kg_co2     numeric(16, 3),
     estimated  boolean NOT NULL,
     version    bigint NOT NULL,
     updated_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (complex_id, day)
 );
 
+-- `complexes` is how many of the region have something entered for that month.
 CREATE TABLE emission_per_region_month (
     region     text NOT NULL,
     month      date NOT NULL,

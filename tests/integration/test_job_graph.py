@@ -1,22 +1,34 @@
-"""What a savepoint relies on: every operator has a uid of its own, and the topic is read by one source."""
+"""What a savepoint relies on: every operator has a uid of its own, and each topic is read by one source."""
 
 import json
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from jobs.deliveries import build
-from tests import deliveries
+from jobs import carbon, deliveries
+from tests.deliveries import settings
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.elasticsearch]
+JOBS = {"deliveries": (deliveries.build, 1), "carbon": (carbon.build, 3)}
 
 
-@pytest.fixture(scope="module")
-def nodes(servers: None) -> dict[str, str | None]:
+def nodes_of(build: Callable[..., Any]) -> dict[str, str | None]:
     """Each operator's name and uid, as Flink will run them."""
-    env = build(deliveries.settings())
+    env = build(settings())
     assert json.loads(env.get_execution_plan())["nodes"]
     found = env._j_stream_execution_environment.getStreamGraph(False).getStreamNodes().toArray()
     return {f"{node.getId()} {node.getOperatorName()}": node.getTransformationUID() for node in found}
+
+
+@pytest.fixture(scope="module", params=JOBS)
+def job(request: pytest.FixtureRequest, servers: None) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def nodes(job: str) -> dict[str, str | None]:
+    return nodes_of(JOBS[job][0])
 
 
 def test_every_operator_has_a_uid_of_its_own(nodes: dict[str, str | None]) -> None:
@@ -24,17 +36,15 @@ def test_every_operator_has_a_uid_of_its_own(nodes: dict[str, str | None]) -> No
     assert len(set(nodes.values())) == len(nodes)
 
 
-def test_the_topic_is_read_once(nodes: dict[str, str | None]) -> None:
-    assert len([name for name in nodes if "Source:" in name]) == 1
+def test_each_topic_is_read_once(job: str, nodes: dict[str, str | None]) -> None:
+    assert len([name for name in nodes if "Source:" in name]) == JOBS[job][1]
 
 
 def test_uids_do_not_depend_on_what_else_is_in_the_job(
-    nodes: dict[str, str | None], monkeypatch: pytest.MonkeyPatch
+    job: str, nodes: dict[str, str | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("CITYSTREAM__DELIVERIES__DOCUMENTS", "false")
-    env = build(deliveries.settings())
-    env.get_execution_plan()
-    found = env._j_stream_execution_environment.getStreamGraph(False).getStreamNodes().toArray()
-    without = {node.getTransformationUID() for node in found}
+    monkeypatch.setenv(f"CITYSTREAM__{job.upper()}__DOCUMENTS", "false")
+    without = set(nodes_of(JOBS[job][0]).values())
     assert without < set(nodes.values())
-    assert {uid for uid in set(nodes.values()) - without if "ocument" not in uid and "lasticsearch" not in uid} == set()
+    more = {str(uid) for uid in set(nodes.values()) - without}
+    assert {uid for uid in more if "ocument" not in uid and "lasticsearch" not in uid} == set()

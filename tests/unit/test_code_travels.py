@@ -2,14 +2,21 @@
 
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 
 import cloudpickle
 
 import jobs
+from jobs import carbon
+from jobs.emissions import PerComplex, PerMonth
+from jobs.gather import Newest
+from jobs.records import Decode
+from jobs.rules import complexes, energy, weather
 from jobs.totals import Fold, keyed
+from tests.carbon import body
 
-WORKER = """
+MISSING = """
 import sys
 class Missing:
     def find_spec(self, name, path=None, target=None):
@@ -17,7 +24,9 @@ class Missing:
             raise ModuleNotFoundError(f"a worker has no {name}")
 sys.meta_path.insert(0, Missing())
 import cloudpickle
-from pyflink.common import Row
+from pyflink.common import Instant, Row
+"""
+TOTALS = """
 fold, keyed = cloudpickle.loads(sys.stdin.buffer.read())
 
 class State:
@@ -27,14 +36,50 @@ class State:
 fold._sums = State()
 print(*fold.process_element(keyed(Row("pay_per_category", "2026-11-21", "a|b", 2, 20, 200)), None))
 """
+CARBON = """
+import pickle
+(decode, *_), newest, operators, usage_seen = cloudpickle.loads(sys.stdin.buffer.read())
+
+class Counter:
+    def inc(self, by=1): pass
+
+decode._decoded = Counter()
+record = Row("A1|2026-05", %r, Instant(7, 0), "energy.usage", 0, 3)
+decoded, = decode.process_element(record, None)
+batch = newest.add(usage_seen(decoded), newest.create_accumulator())
+join = operators[0]
+join._usage, join._complex, join._replaced = {}, type("", (), {"value": lambda self: None})(), Counter()
+join._usage = type("", (dict,), {"put": dict.__setitem__})()
+for tag, row in join.process_element1(pickle.loads(pickle.dumps(batch)), None):
+    print(tag.tag_id, *row)
+"""
+
+
+def output(worker: str, operators: object, folder: Path) -> str:
+    """What a worker without this project prints, having been sent these operators."""
+    cloudpickle.register_pickle_by_value(jobs)
+    try:
+        code = cloudpickle.dumps(operators)
+    finally:
+        cloudpickle.unregister_pickle_by_value(jobs)
+    done = subprocess.run(
+        [sys.executable, "-c", MISSING + worker], input=code, capture_output=True, check=False, cwd=folder
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout.decode()
 
 
 def test_a_worker_without_this_project_runs_the_python_operators(tmp_path: Path) -> None:
-    cloudpickle.register_pickle_by_value(jobs)
-    try:
-        code = cloudpickle.dumps((Fold(), keyed))
-    finally:
-        cloudpickle.unregister_pickle_by_value(jobs)
-    done = subprocess.run([sys.executable, "-c", WORKER], input=code, capture_output=True, check=False, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr.decode()
-    assert done.stdout.decode() == "<Row('pay_per_category', '2026-11-21', 'a|b', 3, 30, 300)>\n"
+    printed = output(TOTALS, (Fold(), keyed), tmp_path)
+    assert printed == "<Row('pay_per_category', '2026-11-21', 'a|b', 3, 30, 300)>\n"
+
+
+def test_and_those_of_carbon(tmp_path: Path) -> None:
+    operators = (
+        [Decode(parse) for parse in (energy.parse, complexes.parse, weather.parse)],
+        Newest(),
+        [PerComplex(carbon.known_factors(heat=False), carbon.station_of("143", {})), PerMonth()],
+        carbon.usage_seen,
+    )
+    printed = output(CARBON % body("A1", date(2026, 5, 1), electricity="10"), operators, tmp_path)
+    assert printed == "emission_per_complex_month A1 2026-05 4240 None None None 4240 7000\n"

@@ -1,0 +1,72 @@
+"""The emission factors of conf/emission_factors.yaml."""
+
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from conf.settings import ROOT, SettingsError
+
+FILE = ROOT / "conf" / "emission_factors.yaml"
+
+
+class Factor(BaseModel):
+    """Kilograms of CO2 per kWh, m3 or Mcal, from a month on, and who says so."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    item: Literal["electricity", "gas", "water", "heat"]
+    kg_per_unit: Decimal = Field(ge=0, lt=1000)
+    valid_from: date
+    source: str = Field(min_length=1)
+
+    @field_validator("kg_per_unit", mode="before")
+    @classmethod
+    def _as_written(cls, value: object) -> object:
+        return str(value) if isinstance(value, float) else value
+
+    @field_validator("valid_from")
+    @classmethod
+    def _is_first_of_month(cls, value: date) -> date:
+        if value.day != 1:
+            msg = "usage is known by the month: take the first of one"
+            raise ValueError(msg)
+        return value
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    factors: list[Factor] = Field(min_length=1)
+
+    @field_validator("factors")
+    @classmethod
+    def _are_complete(cls, factors: list[Factor]) -> list[Factor]:
+        seen = [(factor.item, factor.valid_from) for factor in factors]
+        if twice := sorted({f"{item} from {day}" for item, day in seen if seen.count((item, day)) > 1}):
+            msg = f"there twice: {', '.join(twice)}"
+            raise ValueError(msg)
+        if missing := sorted({"electricity", "gas", "water", "heat"} - {item for item, _ in seen}):
+            msg = f"no factor for {', '.join(missing)}"
+            raise ValueError(msg)
+        return factors
+
+
+def load(file: Path = FILE) -> list[Factor]:
+    """Read and validate the factors.
+
+    Raises:
+        SettingsError: names what is missing or wrong.
+    """
+    try:
+        return _File.model_validate(yaml.safe_load(file.read_text(encoding="utf-8"))).factors
+    except ValidationError as error:
+        lines = [f"  {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)]
+        message = "\n".join([f"Wrong emission factors ({file}):", *lines])
+        raise SettingsError(message) from None
+    except (OSError, yaml.YAMLError) as error:
+        message = f"{file} can't be read as YAML: {error}"
+        raise SettingsError(message) from None

@@ -1,0 +1,60 @@
+"""Windows that gather what comes of a key within a moment, so that it is applied at once and not one by one.
+
+A backfill of weather then spreads a month again once, not once per day. The windows are of processing time: nothing is
+ever late for them, a correction is just what came last.
+"""
+
+from typing import Any
+
+from pyflink.common import Time, Types
+from pyflink.datastream import AggregateFunction, DataStream
+from pyflink.datastream.window import TumblingProcessingTimeWindows
+
+from jobs.rules.newest import Seen, gathered, newer
+from jobs.streams import keyed
+
+Batch = tuple[str, dict[str, tuple[Any, ...]]]
+
+
+def gather(stream: DataStream, *, seconds: float, name: str) -> DataStream:
+    """The newest of each thing, per key and so many seconds.
+
+    Args:
+        stream: pickled tuples of a key, a thing's name within it, and a `Seen` as a plain tuple.
+        seconds: how long a record is held at most.
+        name: the operator's name and uid.
+
+    Returns:
+        pickled tuples of the key and what came, by name.
+    """
+    return (
+        keyed(stream, lambda record: record[0], name=name)
+        .window(TumblingProcessingTimeWindows.of(Time.milliseconds(int(seconds * 1000))))
+        .aggregate(Newest(), accumulator_type=Types.PICKLED_BYTE_ARRAY(), output_type=Types.PICKLED_BYTE_ARRAY())
+        .name(name.replace(".", ": ", 1))
+        .uid(name)
+    )
+
+
+class Newest(AggregateFunction):
+    """Keeps the newest of each thing of a key."""
+
+    def create_accumulator(self) -> Batch:
+        """Nothing yet."""
+        return "", {}
+
+    def add(self, value: tuple[str, str, tuple[Any, ...]], accumulator: Batch) -> Batch:
+        """One more record."""
+        key, name, seen = value
+        return key, gathered(accumulator[1], name, seen)
+
+    def get_result(self, accumulator: Batch) -> Batch:
+        """What came."""
+        return accumulator
+
+    def merge(self, a: Batch, b: Batch) -> Batch:
+        """Both together; windows of fixed size never ask for it."""
+        together = dict(a[1])
+        for name, seen in b[1].items():
+            together[name] = tuple(newer(Seen(*together[name]), Seen(*seen))) if name in together else seen
+        return a[0] or b[0], together

@@ -1,0 +1,63 @@
+"""Apartment complexes, as the poller describes them from K-apt's list and basis."""
+
+import re
+from typing import NamedTuple
+
+from jobs.rules.fields import Reason, RejectedError, field, identifier, json_object, same_key
+
+HEATING = ("individual", "district", "central")
+REGION = re.compile(r"[0-9]{5}")
+MOST_HOUSEHOLDS = 1_000_000
+# Korea with its islands, WGS84. Swapped coordinates never fall inside.
+LATITUDES, LONGITUDES = (33.0, 38.7), (124.5, 132.0)
+
+
+class Complex(NamedTuple):
+    """An apartment complex; its position is WGS84, or unknown."""
+
+    complex_id: str
+    name: str
+    region: str
+    address: str
+    lat: float | None
+    lon: float | None
+    households: int
+    heating: str | None
+
+
+def parse(key: str | None, value: bytes | None) -> Complex:
+    """The complex that a record holds; its key is `<complex_id>`.
+
+    Raises:
+        RejectedError: it breaks a rule.
+    """
+    record = json_object(value)
+    found = Complex(
+        identifier(record, "complex_id"),
+        field(record, "name", str),
+        field(record, "region", str),
+        field(record, "address", str),
+        _degrees(record.get("lat"), "lat", LATITUDES),
+        _degrees(record.get("lon"), "lon", LONGITUDES),
+        field(record, "households", int),
+        field(record, "heating", str, optional=True),
+    )
+    same_key(key, found.complex_id)
+    if not REGION.fullmatch(found.region):
+        raise RejectedError(Reason.OUT_OF_RANGE, f"region is not a code of 5 digits: {found.region[:40]!r}")
+    if not 0 <= found.households <= MOST_HOUSEHOLDS:
+        raise RejectedError(Reason.OUT_OF_RANGE, f"households is not within 0 to {MOST_HOUSEHOLDS}")
+    if found.heating is not None and found.heating not in HEATING:
+        raise RejectedError(
+            Reason.OUT_OF_RANGE, f"heating is none of {', '.join(sorted(HEATING))}: {found.heating[:40]!r}"
+        )
+    if (found.lat is None) != (found.lon is None):
+        raise RejectedError(Reason.MISSING_FIELD, "lat" if found.lat is None else "lon")
+    return found
+
+
+def _degrees(value: object, name: str, bounds: tuple[float, float]) -> float | None:
+    degrees: float | int | None = field({name: value}, name, float, optional=True)
+    if degrees is not None and not bounds[0] <= degrees <= bounds[1]:
+        raise RejectedError(Reason.OUT_OF_RANGE, f"{name} is not in Korea ({bounds[0]} to {bounds[1]})")
+    return None if degrees is None else float(degrees)

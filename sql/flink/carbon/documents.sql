@@ -1,0 +1,11 @@
+-- One document per complex and month. Columns with a leading underscore are about the document, not in it.
+SELECT
+    complex_id || '|' || `month` AS _id, version AS _version,
+    complex_id, CAST(`month` || '-01' AS DATE) AS `month`, name, region, households, heating,
+    CASE WHEN lat IS NOT NULL THEN ARRAY[lon, lat] END AS `position`,
+    CAST(total * 0.001 AS DECIMAL(16, 3)) AS kg_co2,
+    CAST(electricity * 0.001 AS DECIMAL(16, 3)) AS electricity_kg,
+    CAST(gas * 0.001 AS DECIMAL(16, 3)) AS gas_kg,
+    CAST(water * 0.001 AS DECIMAL(16, 3)) AS water_kg,
+    CAST(heat * 0.001 AS DECIMAL(16, 3)) AS heat_kg
+FROM carbon_result

@@ -1,0 +1,21 @@
+-- Records as they lie in the topic: nothing is decoded here, so that nothing can fail or be dropped.
+CREATE TEMPORARY TABLE `${topic}` (
+    `key`       STRING,
+    `value`     BYTES,
+    `timestamp` TIMESTAMP_LTZ(3) METADATA VIRTUAL,
+    `topic`     STRING METADATA VIRTUAL,
+    `partition` INT METADATA VIRTUAL,
+    `offset`    BIGINT METADATA VIRTUAL
+) WITH (
+    'connector' = 'kafka',
+    'topic' = '${topic}',
+    'properties.bootstrap.servers' = '${bootstrap_servers}',
+    'properties.group.id' = '${group}',
+    'properties.isolation.level' = 'read_committed',
+    'scan.startup.mode' = 'earliest-offset',
+    'scan.topic-partition-discovery.interval' = '10 s',
+    'key.format' = 'raw',
+    'key.fields' = 'key',
+    'value.format' = 'raw',
+    'value.fields-include' = 'EXCEPT_KEY'
+)

@@ -1,0 +1,501 @@
+"""What tests of the carbon job share: a history of bodies, and every table computed from it once more, with polars.
+
+Nothing here uses the job's code: the bodies are written, and the tables recomputed, from the README alone.
+"""
+
+import base64
+import contextlib
+import json
+import random
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any
+
+import polars as pl
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from psycopg2 import sql
+
+from conf.settings import Settings, load
+from sinks import elasticsearch, kafka, postgres
+from stack import control
+from stack.cluster import Cluster
+from tests.deliveries import await_that
+
+JOB = "carbon"
+TOPICS = ("complexes", "energy.usage", "weather.daily")
+REGIONS = ("27110", "27140", "27170", "27200", "27230", "27260", "27290", "27710", "27720")
+ITEMS = ("electricity", "gas", "water")
+TAGS = {"electricity": "helect", "gas": "hgas", "water": "hwaterCool", "heat": "hheat"}
+KEYS = {
+    "complexes": ["complex_id"],
+    "weather_daily": ["station", "day"],
+    "energy_usage": ["complex_id", "month"],
+    "emission_per_complex_month": ["complex_id", "month"],
+    "emission_per_complex_day": ["complex_id", "day"],
+    "emission_per_region_month": ["region", "month"],
+    "emission_per_region_day": ["region", "day"],
+    "carbon_points": ["complex_id", "half_year"],
+}
+
+
+def body(complex_id: str, month: date, **quantities: object) -> bytes:
+    """The API's answer; what is not given is 0, as for a value that nobody entered. The KRW amounts are traps."""
+    fields = {tag: quantities.get(item, 0) for item, tag in TAGS.items()}
+    item = "".join(f"<{tag}>{value}</{tag}>" for tag, value in fields.items())
+    return (
+        '<?xml version="1.0" encoding="UTF-8" standalone="yes"?><response><header><resultCode>00</resultCode>'
+        f"<resultMsg>NORMAL SERVICE.</resultMsg></header><body><item><elect>91234560</elect><gas>8123450</gas>{item}"
+        f"<hwaterHot>77</hwaterHot><kaptCode>{complex_id}</kaptCode><reqDate>{month:%Y%m}</reqDate>"
+        "<waterCool>5550</waterCool><heat>1</heat></item></body></response>"
+    ).encode()
+
+
+@dataclass
+class History:
+    """What was sent, and what of it holds in the end."""
+
+    complexes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    usage: dict[tuple[str, date], dict[str, str]] = field(default_factory=dict)
+    entered: set[tuple[str, date]] = field(default_factory=set)
+    weather: dict[tuple[str, date], dict[str, str]] = field(default_factory=dict)
+    records: list[tuple[str, str | None, bytes | None, int]] = field(default_factory=list)
+    clock: int = 1_780_000_000_000
+
+    def _record(self, topic: str, key: str | None, value: bytes | None) -> None:
+        self.clock += 1
+        self.records.append((topic, key, value, self.clock))
+
+    def raw(self, topic: str, key: str | None, value: bytes | None) -> None:
+        """A record that changes nothing."""
+        self._record(topic, key, value)
+
+    def use(self, complex_id: str, month: date, **quantities: str) -> None:
+        """A month's usage, or a correction of it."""
+        self.usage[complex_id, month] = quantities
+        if any(float(value) for value in quantities.values()):
+            self.entered.add((complex_id, month))
+        self._record("energy.usage", f"{complex_id}|{month:%Y-%m}", body(complex_id, month, **quantities))
+
+    def describe(self, complex_id: str, **changes: Any) -> None:
+        """A complex, or what has changed about it."""
+        described = {**self.complexes.get(complex_id, {}), **changes}
+        self.complexes[complex_id] = described
+        value = {
+            "complex_id": complex_id,
+            **described,
+            "used_since": "1999-03-01",
+            "fetched_at": "2026-11-21T00:00:00Z",
+        }
+        self._record("complexes", complex_id, json.dumps(value, ensure_ascii=False).encode())
+
+    def measure(self, day: date, station: str = "143", **values: str) -> None:
+        """A day's weather, or a correction of it."""
+        measured = {**self.weather.get((station, day), {}), **values}
+        self.weather[station, day] = measured
+        value = {"stnId": station, "stnNm": "대구", "tm": day.isoformat(), **measured}
+        self._record("weather.daily", f"{station}|{day}", json.dumps(value, ensure_ascii=False).encode())
+
+    def send(self, settings: Settings) -> None:
+        """Produce what was not sent yet, each record stamped with its fetch time."""
+        producer = KafkaProducer(bootstrap_servers=settings.kafka.bootstrap_servers.split(","), acks="all", linger_ms=5)
+        with contextlib.closing(producer):
+            sent = [
+                producer.send(topic, value, key and key.encode(), timestamp_ms=at)
+                for topic, key, value, at in self.records
+            ]
+            for each in sent:
+                each.get(60)
+        self.records.clear()
+
+
+def months(first: date, count: int) -> list[date]:
+    """So many months, as their first days."""
+    index = first.year * 12 + first.month - 1
+    return [date((index + n) // 12, (index + n) % 12 + 1, 1) for n in range(count)]
+
+
+def synthetic(*, complexes: int, first: date, count: int, seed: int = 1) -> History:
+    """A history with seasons, gaps, items that some complexes never enter, and complexes that save."""
+    dice = random.Random(seed)
+    history = History()
+    all_months = months(first, count)
+    last = (all_months[-1] + timedelta(days=31)).replace(day=1)
+    for number in range((last - first).days):
+        day = first + timedelta(days=number)
+        season = 14.5 - 13 * (1 if day.month in (12, 1, 2) else -1 if day.month in (6, 7, 8) else 0)
+        mean = f"{season + dice.gauss(0, 3):.1f}" if dice.random() > 0.02 else ""
+        rain, snow = ("3.5" if dice.random() < 0.4 else ""), ("1.2" if dice.random() < 0.03 else "")
+        history.measure(day, avgTa=mean, minTa="-1.0", maxTa="", sumRn=rain, ddMes=snow, avgRhm="61.5")
+    for number in range(complexes):
+        complex_id = f"A{number:05d}"
+        households = dice.randrange(80, 1500)
+        lat, lon = (35.8 + number / 10_000, 128.5 + number / 10_000) if dice.random() > 0.1 else (None, None)
+        history.describe(
+            complex_id,
+            **{"name": f"단지 {number}", "region": REGIONS[number % 9], "address": f"대구광역시 {number}"},
+            **{"lat": lat, "lon": lon, "households": households},
+            heating=dice.choice(["individual", "district", "central"]),
+        )
+        gas, saves = dice.random() > 0.2, dice.choice([0, 0, 0.03, 0.08, 0.12, 0.2])
+        for position, month in enumerate(all_months[: len(all_months) - dice.randrange(3)]):
+            if dice.random() < 0.01:
+                history.use(complex_id, month)  # nobody has entered anything
+                continue
+            use = households * (1 - saves * position / count) * dice.uniform(0.97, 1.03)
+            cold = 1 + 4 * (month.month in (12, 1, 2))
+            quantities = {"electricity": f"{use * 290:.1f}", "water": f"{use * 15:.3f}", "heat": f"{use * 40:.0f}"}
+            history.use(complex_id, month, **quantities, **({"gas": f"{use * 12 * cold:.2f}"} if gas else {}))
+    return history
+
+
+# ----- every table, recomputed
+
+
+def expected(history: History) -> dict[str, pl.DataFrame]:
+    """What each table must hold, without `version` and `updated_at`; emission in grams."""
+    complexes = pl.DataFrame(
+        [{"complex_id": complex_id, **c} for complex_id, c in history.complexes.items()],
+        schema={
+            **{"complex_id": pl.String, "name": pl.String, "region": pl.String, "address": pl.String},
+            **{"lat": pl.Float64, "lon": pl.Float64, "households": pl.Int64, "heating": pl.String},
+        },
+    )
+    usage = pl.DataFrame(
+        [
+            {"complex_id": c, "month": month, **{item: _thousandths(used.get(item, "0")) for item in TAGS}}
+            for (c, month), used in history.usage.items()
+        ],
+        schema={"complex_id": pl.String, "month": pl.Date, **dict.fromkeys(TAGS, pl.Int64)},
+    )
+    entered = pl.DataFrame(
+        list(history.entered), schema={"complex_id": pl.String, "month": pl.Date}, orient="row"
+    ).join(usage, on=["complex_id", "month"])
+    grams = entered.select(
+        "complex_id",
+        "month",
+        *(_grams(pl.col(item) * factor).alias(item) for item, factor in zip(ITEMS, (424, 2240, 332), strict=True)),
+    )
+    weather = _weather(history)
+    days = _days(grams, complexes, weather)
+    known = grams.join(complexes, on="complex_id").with_columns(total=_total(*ITEMS))
+    return {
+        "complexes": complexes,
+        "weather_daily": weather.drop("hundredths"),
+        "energy_usage": usage,
+        "emission_per_complex_month": grams.with_columns(kg_co2=_total(*ITEMS)),
+        "emission_per_complex_day": days.select("complex_id", "day", "kg_co2"),
+        "emission_per_region_month": known.group_by("region", "month").agg(
+            kg_co2=pl.col("total").sum(), complexes=pl.col("total").count()
+        ),
+        "emission_per_region_day": days.group_by("region", "day").agg(
+            kg_co2=pl.col("kg_co2").sum(), complexes=pl.col("kg_co2").count()
+        ),
+        "carbon_points": _points(entered, complexes),
+    }
+
+
+def _thousandths(text: str) -> int | None:
+    return round(float(text) * 1000) or None
+
+
+def _grams(millionths: pl.Expr) -> pl.Expr:
+    """Millionths of kilograms as grams, half to even."""
+    whole, rest = millionths // 1000, millionths % 1000
+    return whole + ((rest > 500) | ((rest == 500) & (whole % 2 == 1))).cast(pl.Int64)
+
+
+def _total(*items: str) -> pl.Expr:
+    return pl.when(pl.any_horizontal(pl.col(item).is_not_null() for item in items)).then(pl.sum_horizontal(*items))
+
+
+def _weather(history: History) -> pl.DataFrame:
+    rows = [
+        {
+            **{"station": station, "day": day, "mean_celsius": _measured(w, "avgTa")},
+            **{"min_celsius": _measured(w, "minTa"), "max_celsius": _measured(w, "maxTa")},
+            **{"rain_mm": _measured(w, "sumRn") or 0.0, "snow_cm": _measured(w, "ddMes") or 0.0},
+            **{"humidity_percent": _measured(w, "avgRhm")},
+            "hundredths": None if not w["avgTa"] else round(float(w["avgTa"]) * 100),
+        }
+        for (station, day), w in history.weather.items()
+    ]
+    numbers = ("mean_celsius", "min_celsius", "max_celsius", "rain_mm", "snow_cm", "humidity_percent")
+    schema = {"station": pl.String, "day": pl.Date, **dict.fromkeys(numbers, pl.Float64), "hundredths": pl.Int64}
+    return pl.DataFrame(rows, schema=schema)
+
+
+def _measured(values: dict[str, str], name: str) -> float | None:
+    return float(values[name]) if values[name] else None
+
+
+def _days(grams: pl.DataFrame, complexes: pl.DataFrame, weather: pl.DataFrame, station: str = "143") -> pl.DataFrame:
+    """Each complex's grams per day, with its region."""
+    calendar = (
+        grams.select("month")
+        .unique()
+        .with_columns(day=pl.date_ranges("month", pl.col("month").dt.month_end()))
+        .explode("day")
+        .join(weather.filter(station=station).select("day", "hundredths"), on="day", how="left")
+        .with_columns(known=pl.col("hundredths").count().over("month").clip(lower_bound=1))
+    )
+    heating = (1800 - pl.col("hundredths")).clip(lower_bound=0)
+    cooling = (pl.col("hundredths") - 2400).clip(lower_bound=0)
+    weights = []
+    for item, degrees in (("electricity", cooling * 14), ("gas", heating * 42), ("water", heating * 0)):
+        of_day = pl.coalesce(degrees * pl.col("known"), degrees.sum().over("month"))
+        weights.append(calendar.select("month", "day", item=pl.lit(item), weight=pl.col("known") * 10_000 + of_day))
+    group = ["complex_id", "month", "item"]
+    spread = (
+        grams.unpivot(ITEMS, index=["complex_id", "month"], variable_name="item", value_name="grams")
+        .join(pl.concat(weights), on=["month", "item"])
+        .with_columns(whole=pl.col("weight").sum().over(group))
+        .with_columns(share=pl.col("grams") * pl.col("weight") // pl.col("whole"))
+        .with_columns(
+            rest=pl.col("grams") * pl.col("weight") % pl.col("whole"),
+            left=pl.col("grams") - pl.col("share").sum().over(group),
+        )
+        .sort([*group, "rest", "day"], descending=[False, False, False, True, False])
+        .with_columns(rank=pl.int_range(pl.len()).over(group))
+        .with_columns(share=pl.col("share") + (pl.col("rank") < pl.col("left")).cast(pl.Int64))
+    )
+    return (
+        spread.group_by("complex_id", "day")
+        .agg(kg_co2=pl.when(pl.col("share").count() > 0).then(pl.col("share").sum()).first())
+        .join(complexes.select("complex_id", "region"), on="complex_id")
+    )
+
+
+def _points(entered: pl.DataFrame, complexes: pl.DataFrame) -> pl.DataFrame:
+    used = entered.unpivot(ITEMS, index=["complex_id", "month"], variable_name="item", value_name="used")
+    for years in (1, 2):
+        before = used.select(
+            "complex_id", "item", month=pl.col("month").dt.offset_by(f"{years}y"), **{f"before_{years}": "used"}
+        )
+        used = used.join(before, on=["complex_id", "item", "month"], how="left")
+    half = pl.col("month").dt.year() * 2 + (pl.col("month").dt.month() > 6).cast(pl.Int32)
+    halves = (
+        used.with_columns(half=half, baseline=pl.mean_horizontal("before_1", "before_2"))
+        .group_by("complex_id", "half", "item")
+        .agg(
+            pl.len(),
+            judged=(pl.col("used").count() == 6) & (pl.col("baseline").count() == 6),
+            saving=1 - pl.col("used").sum() / pl.col("baseline").sum(),
+        )
+        .filter(pl.col("len") == 6)
+        .with_columns(saving=pl.when("judged").then("saving"))
+    )
+    for count in (1, 2):
+        earlier = halves.select("complex_id", "item", half=pl.col("half") + count, **{f"earlier_{count}": "saving"})
+        halves = halves.join(earlier, on=["complex_id", "item", "half"], how="left")
+    saving = pl.col("saving")
+    kept = (saving > 0) & (pl.col("earlier_1") >= 0.05) & (pl.col("earlier_2") >= 0.05)
+    tables = {
+        "electricity": (15_000, 10_000, 5_000, 3_000),
+        "gas": (8_000, 6_000, 3_000, 1_800),
+        "water": (2_000, 1_500, 750, 450),
+    }
+    points = pl.lit(0)
+    for item, (high, middle, low, keep) in tables.items():
+        of_item = pl.when(saving >= 0.15).then(high).when(saving >= 0.1).then(middle).when(saving >= 0.05).then(low)
+        points = pl.when(item=item).then(of_item.when(kept).then(keep).otherwise(0)).otherwise(points)
+    wide = (
+        halves.join(complexes.select("complex_id", "households"), on="complex_id")
+        .with_columns(points=points * pl.col("households"))
+        .pivot("item", index=["complex_id", "half", "households"], values=["points", "saving"])
+    )
+    return wide.select(
+        "complex_id",
+        half_year=pl.format("{}-H{}", pl.col("half") // 2, pl.col("half") % 2 + 1),
+        points=pl.sum_horizontal(*(f"points_{item}" for item in ITEMS)),
+        **{f"{item}_points": f"points_{item}" for item in ITEMS},
+        **{f"{item}_saving": pl.col(f"saving_{item}").round(6) for item in ITEMS},
+        households="households",
+    )
+
+
+# ----- and as it is
+
+
+def actual(settings: Settings, table: str) -> pl.DataFrame:
+    """A table as it is, in the units of `expected`: grams, and thousandths of what was used."""
+    with postgres.connect(settings) as connection, connection.cursor() as cursor:
+        cursor.execute(sql.SQL("SELECT * FROM {}").format(sql.Identifier(table)))
+        names = [column.name for column in cursor.description or ()]
+        rows = cursor.fetchall()
+    found = pl.DataFrame([dict(zip(names, row, strict=True)) for row in rows], infer_schema_length=None)
+    if found.is_empty():
+        return found
+    thousand = ("kg_co2", "electricity_kwh", "gas_m3", "water_m3", "heat_mcal", *(f"{item}_kg" for item in TAGS))
+    rename = {f"{item}_kg": item for item in ITEMS} | {
+        "electricity_kwh": "electricity",
+        **{"gas_m3": "gas", "water_m3": "water", "heat_mcal": "heat"},
+    }
+    return (
+        found.drop("version", "updated_at", "estimated", strict=False)
+        .with_columns((pl.col(c).cast(pl.Float64) * 1000).round().cast(pl.Int64) for c in thousand if c in names)
+        .with_columns(pl.col(f"{item}_saving").cast(pl.Float64) for item in ITEMS if f"{item}_saving" in names)
+        .rename({old: new for old, new in rename.items() if old in names})
+    )
+
+
+def difference(settings: Settings, table: str, want: pl.DataFrame) -> str | None:
+    """What is wrong with a table, in a few lines; None where all is as it must be."""
+    got = actual(settings, table)
+    if got.is_empty() or want.is_empty():
+        return None if len(got) == len(want) else f"{table}: {len(got)} rows, expected {len(want)}"
+    if "region" in KEYS[table]:
+        got = got.filter(pl.col("complexes") > 0)
+        want = want.filter(pl.col("complexes") > 0)
+    missing, extra = want.join(got, on=KEYS[table], how="anti"), got.join(want, on=KEYS[table], how="anti")
+    both = want.join(got, on=KEYS[table], suffix="_got")
+    columns = [column for column in want.columns if column not in KEYS[table]]
+    differs = pl.any_horizontal(
+        ((pl.col(c) - pl.col(f"{c}_got")).abs() > 1e-5) | (pl.col(c).is_null() != pl.col(f"{c}_got").is_null())
+        if want[c].dtype == pl.Float64
+        else pl.col(c).ne_missing(pl.col(f"{c}_got").cast(want[c].dtype))
+        for c in columns
+    )
+    wrong = both.filter(differs)
+    if missing.is_empty() and extra.is_empty() and wrong.is_empty():
+        return None
+    return f"{table}: {len(missing)} missing, {len(extra)} too many, {len(wrong)} wrong of {len(want)}\n{wrong.head(3)}"
+
+
+def differences(settings: Settings, history: History) -> list[str]:
+    """What is wrong with the tables, and with the documents."""
+    want = expected(history)
+    found = [difference(settings, table, want[table]) for table in KEYS]
+    return [each for each in (*found, documents_difference(settings, history, want)) if each]
+
+
+def documents_difference(settings: Settings, history: History, want: dict[str, pl.DataFrame]) -> str | None:
+    """What is wrong with the documents."""
+    from elasticsearch.helpers import scan
+
+    with elasticsearch.client(settings) as client:
+        if not client.indices.exists(index=JOB):
+            return "no documents"
+        client.indices.refresh(index=JOB)
+        got = {hit["_id"]: hit["_source"] for hit in scan(client, index=JOB, size=5000)}
+    rows = want["emission_per_complex_month"].join(want["complexes"], on="complex_id").iter_rows(named=True)
+    wanted = {f"{row['complex_id']}|{row['month']:%Y-%m}": _document(row) for row in rows}
+    wrong = [key for key, document in wanted.items() if got.get(key) != document]
+    if not wrong and len(got) == len(wanted):
+        return None
+    return f"{len(wrong)} documents wrong, {len(got)} of {len(wanted)}: {[(wanted[k], got.get(k)) for k in wrong[:2]]}"
+
+
+def _document(row: dict[str, Any]) -> dict[str, Any]:
+    position = None if row["lat"] is None else [row["lon"], row["lat"]]
+    document = {
+        **{name: row[name] for name in ("complex_id", "name", "region", "households", "heating")},
+        **{"month": row["month"].isoformat(), "position": position},
+        **{f"{item}_kg": None if row[item] is None else row[item] / 1000 for item in ITEMS},
+        "kg_co2": None if row["kg_co2"] is None else row["kg_co2"] / 1000,
+    }
+    return {name: value for name, value in document.items() if value is not None}
+
+
+def await_agreement(settings: Settings, history: History, seconds: float) -> float:
+    """Wait until every table and document is as it must be; return how many seconds it took."""
+    found: list[str] = ["never compared"]
+
+    def agree() -> bool:
+        found[:] = differences(settings, history)
+        time.sleep(0.5 if found else 0)
+        return not found
+
+    try:
+        return await_that(agree, seconds, "every table equals its recomputation")
+    except AssertionError as error:
+        raise AssertionError("\n".join([str(error), *found])) from None
+
+
+def settle(settings: Settings, seconds: float) -> None:
+    """Wait until a checkpoint has all records of the topics behind it, and the one after has what windows held back."""
+    cluster = Cluster(settings.flink.url)
+    job = cluster.running(JOB) or ""
+
+    def behind() -> int:
+        with (
+            contextlib.closing(
+                KafkaConsumer(bootstrap_servers=settings.kafka.bootstrap_servers.split(","))
+            ) as consumer,
+            contextlib.closing(kafka.admin(settings)) as admin,
+        ):
+            places = [TopicPartition(topic, n) for topic in TOPICS for n in consumer.partitions_for_topic(topic) or ()]
+            ends = consumer.end_offsets(places)
+            read = admin.list_group_offsets({f"citystream.{JOB}": None})[f"citystream.{JOB}"]
+            return sum(max(0, end - (read[place].offset if place in read else 0)) for place, end in ends.items())
+
+    def completed() -> int:
+        return int(cluster.checkpoints(job)["counts"]["completed"])
+
+    await_that(lambda: behind() == 0, seconds, "everything is read and checkpointed")
+    before = completed()
+    await_that(lambda: completed() > before, seconds, "the next checkpoint is complete")
+
+
+def dead_letters(settings: Settings, topic: str) -> list[dict[str, Any]]:
+    """Every dead letter of a topic that a completed checkpoint contains."""
+    consumer = KafkaConsumer(
+        bootstrap_servers=settings.kafka.bootstrap_servers.split(","),
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+    )
+    letters: list[dict[str, Any]] = []
+    with contextlib.closing(consumer):
+        partition = TopicPartition(kafka.dead_letter_topic(topic), 0)
+        consumer.assign([partition])
+        consumer.seek_to_beginning()
+        end = consumer.end_offsets([partition])[partition]
+        while consumer.position(partition) < end:
+            for records in consumer.poll(timeout_ms=500).values():
+                letters += [json.loads(record.value) for record in records]
+    return letters
+
+
+def raw(letter: dict[str, Any]) -> bytes | None:
+    """The record a dead letter was made of."""
+    return None if letter["raw_base64"] is None else base64.b64decode(letter["raw_base64"])
+
+
+def clean_slate(settings: Settings) -> None:
+    """No job, empty topics, tables and index."""
+    cluster = Cluster(settings.flink.url)
+    while job := cluster.running(JOB):
+        with contextlib.suppress(Exception):
+            cluster.cancel(job)
+        time.sleep(0.5)
+    (settings.stack.path / "jobs" / f"{JOB}.jsonl").unlink(missing_ok=True)
+    mine = {name for topic in TOPICS for name in (topic, kafka.dead_letter_topic(topic))}
+    with contextlib.closing(kafka.admin(settings)) as admin:
+        if there := set(admin.list_topics()) & mine:
+            admin.delete_topics(list(there))
+        await_that(lambda: not set(admin.list_topics()) & mine, 60, "the topics are deleted")
+    kafka.create_topics(settings)
+    with postgres.connect(settings) as connection, connection.cursor() as cursor:
+        cursor.execute("TRUNCATE " + ", ".join(KEYS))
+    with elasticsearch.client(settings) as client:
+        client.options(ignore_status=404).indices.delete(index=JOB)
+
+
+@contextlib.contextmanager
+def running(settings: Settings, before: Callable[[], None] = lambda: None) -> Iterator[str]:
+    """The job from a clean slate, after `before` has filled the topics; cancelled at the end."""
+    clean_slate(settings)
+    before()
+    job = control.submit(settings, JOB)
+    try:
+        yield job
+    finally:
+        cluster = Cluster(settings.flink.url)
+        if left := cluster.running(JOB):
+            cluster.cancel(left)
+
+
+def settings() -> Settings:
+    """The suite's settings, with the addresses of the servers that are up now."""
+    return load()

@@ -1,0 +1,221 @@
+"""The carbon job on real servers: a whole history, then corrections, late weather, moves and bad bodies.
+
+After each, every table and document is held against its recomputation.
+"""
+
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import date
+
+import pytest
+
+from jobs.carbon import build
+from sinks import elasticsearch, kafka, postgres
+from sinks.errors import NotReadyError
+from stack import control
+from stack.cluster import Cluster
+from tests import carbon
+from tests.carbon import History
+
+pytestmark = [
+    *(pytest.mark.kafka, pytest.mark.postgres, pytest.mark.elasticsearch, pytest.mark.flink),
+    pytest.mark.timeout(1200),
+]
+SECONDS = 240
+FIRST, COUNT = date(2024, 1, 1), 30
+MAY = date(2026, 5, 1)
+NO_RAIN = {"sumRn": "", "ddMes": "", "avgRhm": ""}
+
+
+@pytest.fixture(scope="module")
+def history(servers: None) -> Iterator[History]:
+    """The job, running, with everything that was in its topics before it began; what tests add to it stays."""
+    history = carbon.synthetic(complexes=30, first=FIRST, count=COUNT)
+    with carbon.running(carbon.settings(), lambda: history.send(carbon.settings())):
+        yield history
+
+
+@pytest.fixture
+def agrees(history: History) -> Iterator[None]:
+    """What a test has added is sent, every table follows, and nothing has restarted the job."""
+    settings = carbon.settings()
+    cluster = Cluster(settings.flink.url)
+    yield
+    history.send(settings)
+    carbon.settle(settings, SECONDS)
+    carbon.await_agreement(settings, history, SECONDS)
+    assert cluster.last_restart(cluster.running(carbon.JOB) or "") == 0
+
+
+def test_every_table_equals_its_recomputation(history: History) -> None:
+    carbon.await_agreement(carbon.settings(), history, SECONDS)
+
+
+def test_the_comparison_sees_a_gram(history: History) -> None:
+    settings = carbon.settings()
+    carbon.await_agreement(settings, history, SECONDS)
+    change = "UPDATE emission_per_region_day SET kg_co2 = kg_co2 {} 0.001 WHERE region = '27260' AND day = '2025-02-03'"
+    with postgres.connect(settings) as connection, connection.cursor() as cursor:
+        cursor.execute(change.format("+"))
+    assert "emission_per_region_day: 0 missing, 0 too many, 1 wrong" in "".join(carbon.differences(settings, history))
+    with postgres.connect(settings) as connection, connection.cursor() as cursor:
+        cursor.execute(change.format("-"))
+
+
+@pytest.mark.usefixtures("agrees")
+def test_a_correction_replaces_the_old_value_everywhere(history: History) -> None:
+    history.use("A00004", MAY, electricity="123456.7", gas="1000", water="2000")
+    history.use("A00005", date(2025, 5, 1), electricity="99999")  # part of a baseline
+    history.use("A00006", MAY)  # all that was entered is taken back
+
+
+@pytest.mark.usefixtures("agrees")
+def test_what_was_fetched_earlier_replaces_nothing(history: History) -> None:
+    history.raw("energy.usage", "A00007|2026-01", carbon.body("A00007", date(2026, 1, 1), electricity="1"))
+    topic, key, value, _ = history.records.pop()
+    history.records.append((topic, key, value, 1_700_000_000_000))
+
+
+@pytest.mark.usefixtures("agrees")
+def test_the_same_again_changes_nothing(history: History) -> None:
+    for (complex_id, month), used in list(history.usage.items())[::50]:
+        history.use(complex_id, month, **used)
+    for station, day in list(history.weather)[::100]:
+        history.measure(day, station)
+
+
+@pytest.mark.usefixtures("agrees")
+def test_weather_that_comes_late_or_is_corrected_spreads_the_month_again(history: History) -> None:
+    for day in (1, 2, 3):
+        history.measure(date(2026, 7, day), avgTa="31.5", minTa="25", maxTa="36", **NO_RAIN)
+    history.use("A00003", date(2026, 7, 1), electricity="77777")
+    history.measure(date(2026, 1, 15), avgTa="-11.4")
+    history.measure(date(2026, 1, 16), avgTa="")
+
+
+@pytest.mark.usefixtures("agrees")
+def test_usage_waits_for_its_complex(history: History) -> None:
+    settings = carbon.settings()
+    for month in carbon.months(FIRST, COUNT):
+        history.use("B00001", month, electricity="5000", gas="700.7", water="80")
+    history.send(settings)
+    carbon.await_agreement(settings, history, SECONDS)
+    history.describe(
+        "B00001",
+        **{"name": "later", "region": "27260", "address": "x", "lat": 35.8, "lon": 128.6, "households": 300},
+        heating="central",
+    )
+
+
+@pytest.mark.usefixtures("agrees")
+def test_a_complex_moves_and_grows(history: History) -> None:
+    history.describe("A00010", region="27720")
+    history.describe("A00011", households=2000, name="단지 열하나", lat=None, lon=None)
+    history.describe("A00012", region="27999")  # a region that no other complex is in
+    history.describe("A00012", region="27110")
+
+
+BAD = {
+    "a tombstone": (None, "null-value"),
+    "truncated": (carbon.body("A00001", MAY, electricity="5")[:-40], "not-xml"),
+    "an entity bomb": (
+        b'<!DOCTYPE a [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;">]><response>&b;</response>',
+        "forbidden-xml",
+    ),
+    "an HTML page": (b"<!DOCTYPE html><html><body><h1>502 Bad Gateway</h1></body></html>", "html-page"),
+    "an error in the gateway's envelope": (
+        b"<OpenAPI_ServiceResponse><cmmMsgHeader><errMsg>SERVICE ERROR</errMsg><returnAuthMsg>"
+        b"SERVICE_KEY_IS_NOT_REGISTERED_ERROR</returnAuthMsg><returnReasonCode>30</returnReasonCode></cmmMsgHeader>"
+        b"</OpenAPI_ServiceResponse>",
+        "api-error",
+    ),
+    "a plain word": (b"Unauthorized", "not-xml"),
+    "a negative quantity": (carbon.body("A00001", MAY, electricity="-5"), "out-of-range"),
+    "another complex's body": (carbon.body("A00002", MAY, electricity="5"), "key-mismatch"),
+    "not UTF-8": (b"\xff\xfe\x00", "not-xml"),
+    "half a megabyte": (b"<response>" * 50_000, "not-xml"),
+}
+
+
+@pytest.mark.usefixtures("agrees")
+def test_every_bad_record_is_one_dead_letter_with_its_bytes(history: History) -> None:
+    settings = carbon.settings()
+    for value, _ in BAD.values():
+        history.raw("energy.usage", "A00001|2026-05", value)
+    history.raw("complexes", None, b'{"complex_id": "A00001", "name": "\\ud800"}')  # and no key
+    history.raw("weather.daily", "143|2026-05-01", b'{"stnId": "143", "tm": "2026-05-01", "avgTa": 17}')
+    history.send(settings)
+    carbon.await_that(
+        lambda: len(carbon.dead_letters(settings, "energy.usage")) >= len(BAD), SECONDS, "the dead letters are there"
+    )
+    letters = carbon.dead_letters(settings, "energy.usage")
+    assert sorted((str(carbon.raw(letter)), letter["reason"]) for letter in letters) == sorted(
+        (str(value), reason) for value, reason in BAD.values()
+    )
+    assert all(letter["topic"] == "energy.usage" and letter["detail"] is not None for letter in letters)
+    for topic, reason in (("complexes", "invalid-utf8"), ("weather.daily", "wrong-type")):
+        carbon.await_that(lambda topic=topic: carbon.dead_letters(settings, topic), SECONDS, "its dead letter is there")
+        assert [letter["reason"] for letter in carbon.dead_letters(settings, topic)] == [reason]
+    cluster = Cluster(settings.flink.url)
+    job = cluster.running(carbon.JOB) or ""
+    carbon.await_that(
+        lambda: cluster.metric(job, "dead_lettered") == len(BAD) + 2, SECONDS, "dead letters are counted by reason"
+    )
+    assert cluster.metric(job, "citystream.reason.html-page.dead_lettered") == 1
+
+
+def test_a_savepoint_holds_all_that_is_known(history: History) -> None:
+    settings = carbon.settings()
+    control.stop(settings, carbon.JOB)
+    control.resume(settings, carbon.JOB, parallelism=3)
+    history.use("A00008", MAY, electricity="4444")
+    history.measure(date(2026, 5, 2), avgTa="29.9")
+    history.describe("A00009", region="27110")
+    history.send(settings)
+    carbon.await_agreement(settings, history, SECONDS)
+
+
+def test_a_start_without_state_comes_to_the_same(history: History) -> None:
+    settings = carbon.settings()
+    control.stop(settings, carbon.JOB)
+    control.submit(settings, carbon.JOB)
+    history.use("A00009", MAY, electricity="3333")
+    history.send(settings)
+    carbon.await_agreement(settings, history, SECONDS)
+
+
+# ----- what it refuses to start without
+
+
+def refusal() -> str:
+    with pytest.raises(NotReadyError) as caught:
+        build(carbon.settings())
+    return str(caught.value)
+
+
+def test_a_missing_table_topic_or_template_is_named() -> None:
+    settings = carbon.settings()
+    with postgres.connect(settings) as connection, connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE carbon_points RENAME TO elsewhere")
+    try:
+        assert "no table carbon_points: run `make prepare`" in refusal()
+    finally:
+        with postgres.connect(settings) as connection, connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE elsewhere RENAME TO carbon_points")
+    with elasticsearch.client(settings) as client:
+        client.indices.delete_index_template(name="carbon")
+    try:
+        assert "no index template carbon: run `make prepare`" in refusal()
+    finally:
+        elasticsearch.apply_templates(settings)
+
+
+def test_a_missing_topic_is_named() -> None:
+    settings = carbon.settings()
+    with closing(kafka.admin(settings)) as admin:
+        admin.delete_topics(["weather.daily.dead-letters"])
+        carbon.await_that(lambda: "weather.daily.dead-letters" not in admin.list_topics(), 60, "the topic is gone")
+    try:
+        assert "no topic weather.daily.dead-letters: run `make prepare`" in refusal()
+    finally:
+        assert kafka.create_topics(settings) == ["weather.daily.dead-letters"]
