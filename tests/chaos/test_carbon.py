@@ -52,7 +52,7 @@ def kill(settings: Settings, what: str, dice: random.Random) -> None:
     killed_at = time.time()
     victim.send_signal(signal.SIGKILL)
     carbon.await_that(
-        lambda: cluster.last_restart(job) > killed_at, RECOVERY_SECONDS, f"the loss of a {what} is noticed"
+        lambda: cluster.last_start(job) > killed_at, RECOVERY_SECONDS, f"the loss of a {what} is noticed"
     )
 
 
