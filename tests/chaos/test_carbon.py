@@ -51,9 +51,7 @@ def kill(settings: Settings, what: str, dice: random.Random) -> None:
     victim = manager if what == "TaskManager" else dice.choice(descendants(manager, "pyflink.fn_execution"))
     killed_at = time.time()
     victim.send_signal(signal.SIGKILL)
-    carbon.await_that(
-        lambda: cluster.last_start(job) > killed_at, RECOVERY_SECONDS, f"the loss of a {what} is noticed"
-    )
+    carbon.await_that(lambda: cluster.last_start(job) > killed_at, RECOVERY_SECONDS, f"the loss of a {what} is noticed")
 
 
 @pytest.mark.timeout(1800)

@@ -1,0 +1,82 @@
+"""Backfill the whole simulated city, and kill the poller, a TaskManager, a Python worker and PostgreSQL meanwhile.
+
+Every table equals its recomputation from the simulator's data, and hardly a call was made twice.
+"""
+
+import os
+import random
+import time
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from conf.settings import Settings
+from generators import city
+from generators.simulator import energy
+from generators.simulator.services import World, road_address
+from tests import carbon, pollers
+from tests.chaos.test_carbon import SECONDS, kill
+
+pytestmark = [pytest.mark.chaos, pytest.mark.kafka, pytest.mark.postgres, pytest.mark.elasticsearch, pytest.mark.flink]
+
+FIRST, LAST, LAST_DAY = date(2024, 5, 1), date(2026, 10, 1), date(2026, 10, 31)
+KILLS = ["TaskManager", "PostgreSQL", "Python worker"]
+# What a kill may cost: the calls that were under way.
+MORE_CALLS = 1.02
+
+
+def told(settings: Settings) -> carbon.History:
+    """What the services tell of the whole city, from the simulator's data and not over HTTP."""
+    world = World(settings.simulator.seed, settings.simulator.first_month)
+    history = carbon.History()
+    for place in city.complexes():
+        history.describe(
+            place.complex_id,
+            **{"name": place.name, "region": place.region, "address": road_address(place)},
+            **{"lat": place.lat, "lon": place.lon, "households": place.households},
+            heating=world.traits(place).heating,
+        )
+        for month in energy.months_between(FIRST, LAST):
+            used = world.usage(place, month, pollers.TODAY)
+            history.use(
+                place.complex_id,
+                month,
+                **{"electricity": str(used.electricity_kwh), "gas": str(used.gas_m3)},
+                **{"water": str(used.water_m3), "heat": str(used.heat_mcal)},
+            )
+    for day in world.weather(FIRST, LAST_DAY):
+        temperatures = (day.mean_celsius, day.min_celsius, day.max_celsius) if day.is_observed else ("", "", "")
+        history.measure(
+            day.day,
+            **dict(zip(("avgTa", "minTa", "maxTa"), map(str, temperatures), strict=True)),
+            **{"sumRn": "" if day.rain_mm is None else str(day.rain_mm)},
+            **{"ddMes": "" if day.snow_cm is None else str(day.snow_cm), "avgRhm": str(day.humidity_percent)},
+        )
+    return history
+
+
+@pytest.mark.timeout(2400)
+def test_the_whole_city_comes_out_right_and_no_call_is_wasted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = carbon.settings()
+    dice = random.Random(os.environ.get("CITYSTREAM_CHAOS_SEED", "1"))
+    history = told(settings)
+    command = ("backfill", "--from", f"{FIRST:%Y-%m}", "--to", f"{LAST:%Y-%m}")
+    with carbon.running(settings), pollers.simulation(tmp_path) as simulation:
+        polling = pollers.Polling(tmp_path, simulation)
+        for what in dice.sample(KILLS, len(KILLS)):
+            poller = polling.start(*command)
+            time.sleep(dice.uniform(8, 20))
+            poller.kill()
+            poller.communicate()
+            kill(settings, what, dice)
+        code, said = polling.run(*command)
+        assert code == 0, said
+        took = carbon.await_agreement(settings, history, SECONDS)
+        spent = simulation.calls()
+    fewest = len(history.usage) + 2 * len(history.complexes)
+    assert spent <= MORE_CALLS * fewest, f"{spent} calls, where {fewest} would have done"
+    with capsys.disabled():
+        print(f"\n{spent} calls ({spent / fewest - 1:+.2%}); every table was right {took:.0f} s after the last")
