@@ -130,6 +130,7 @@ class Carbon(_Section):
 
     heat: bool
     documents: bool
+    state_backend: Literal["rocksdb", "hashmap"]
     gather_seconds: float = Field(gt=0)
     station: str = Field(min_length=1)
     stations: dict[str, str]

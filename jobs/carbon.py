@@ -87,8 +87,8 @@ def build(settings: Settings) -> StreamExecutionEnvironment:
         NotReadyError: a server is away or lacks something that the job needs.
         SettingsError: the emission factors are wrong.
     """
-    env, tables = environment(settings)
     options = settings.carbon
+    env, tables = environment(settings, state_backend=options.state_backend)
 
     decoded: list[DataStream] = []
     for topic, parse in TOPICS.items():

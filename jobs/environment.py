@@ -7,8 +7,10 @@ from pyflink.table import StreamTableEnvironment
 from conf.settings import Settings
 
 
-def environment(settings: Settings) -> tuple[StreamExecutionEnvironment, StreamTableEnvironment]:
-    """A streaming environment with the project's guarantees switched on.
+def environment(
+    settings: Settings, *, state_backend: str | None = None
+) -> tuple[StreamExecutionEnvironment, StreamTableEnvironment]:
+    """A streaming environment with the project's guarantees switched on, and `flink.state_backend` or another one.
 
     What a cluster's own configuration should decide (memory, restart strategy, where checkpoints go) is left to it, and
     the parallelism to `flink run --parallelism`.
@@ -17,7 +19,7 @@ def environment(settings: Settings) -> tuple[StreamExecutionEnvironment, StreamT
     for key, value in {
         # A record is handed on without a copy between chained operators; our operators copy what they keep.
         "pipeline.object-reuse": "true",
-        "state.backend.type": settings.flink.state_backend,
+        "state.backend.type": state_backend or settings.flink.state_backend,
         "execution.checkpointing.incremental": "true",
         "execution.checkpointing.interval": f"{int(settings.flink.checkpoint_interval_seconds * 1000)} ms",
         "execution.checkpointing.min-pause": "500 ms",

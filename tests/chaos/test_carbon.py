@@ -46,9 +46,17 @@ def kill(settings: Settings, what: str, dice: random.Random) -> None:
         os.kill(stack.require("postgres").pid, signal.SIGKILL)
         carbon.await_that(lambda: rows(settings) >= 0, RECOVERY_SECONDS, "PostgreSQL is back")
         return
-    busy = cluster.task_managers(job)
-    manager = next(psutil.Process(s.pid) for s in stack.supervisor.states() if s.name in busy and s.pid)
-    victim = manager if what == "TaskManager" else dice.choice(descendants(manager, "pyflink.fn_execution"))
+
+    def victims() -> list[psutil.Process]:
+        busy = cluster.task_managers(job)
+        managers = [psutil.Process(s.pid) for s in stack.supervisor.states() if s.name in busy and s.pid]
+        if what == "TaskManager":
+            return managers
+        return [worker for manager in managers for worker in descendants(manager, "pyflink.fn_execution")]
+
+    # A job that is just being restarted has none for a moment.
+    carbon.await_that(victims, RECOVERY_SECONDS, f"there is a {what}")
+    victim = dice.choice(victims())
     killed_at = time.time()
     victim.send_signal(signal.SIGKILL)
     carbon.await_that(lambda: cluster.last_start(job) > killed_at, RECOVERY_SECONDS, f"the loss of a {what} is noticed")
