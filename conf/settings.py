@@ -27,6 +27,7 @@ ADDRESSES = {
     "ELASTICSEARCH_URL": ("elasticsearch", "url"),
     "ELASTICSEARCH_API_KEY": ("elasticsearch", "api_key"),
     "FLINK_URL": ("flink", "url"),
+    "BOARD_URL": ("board", "url"),
 }
 
 
@@ -121,6 +122,23 @@ class Deliveries(_Section):
     late_after_seconds: float = Field(ge=0)
 
 
+class Forecast(_Section):
+    """The forecast of emission: where its models are, and what it is made from."""
+
+    directory: Path
+    station: str = Field(min_length=1)
+    coverage: float = Field(gt=0.5, lt=1)
+    days: int = Field(ge=1, le=14)
+    quiet_seconds: float = Field(gt=0)
+
+
+class Board(_Section):
+    """The city board and the forecast service."""
+
+    url: str = Field(pattern=r"^http://")
+    refresh_seconds: float = Field(gt=0)
+
+
 class Generator(_Section):
     """The order generator; every share is of all records."""
 
@@ -180,6 +198,8 @@ class Settings(BaseSettings):
     flink: Flink
     topics: dict[str, Topic]
     deliveries: Deliveries
+    forecast: Forecast
+    board: Board
     generator: Generator
     stack: Stack
 
@@ -192,6 +212,11 @@ class Settings(BaseSettings):
             msg = f"no such time zone: {value}; take one like Asia/Seoul"
             raise ValueError(msg) from error
         return value
+
+    @property
+    def models(self) -> Path:
+        """Where the forecast's models are; a relative setting counts from the stack's directory."""
+        return self.stack.path / self.forecast.directory
 
     @classmethod
     def settings_customise_sources(

@@ -12,8 +12,8 @@ ROOT = Path(__file__).resolve().parent.parent
 SERVICES = {"kafka", "postgres", "elasticsearch", "flink", "chaos"}
 
 # Before anything reads the settings: this suite has ports and data of its own.
-os.environ["CITYSTREAM__STACK__DIRECTORY"] = ".stack-test"
-os.environ["CITYSTREAM__STACK__PORT_OFFSET"] = "1000"
+os.environ.setdefault("CITYSTREAM__STACK__DIRECTORY", ".stack-test")
+os.environ.setdefault("CITYSTREAM__STACK__PORT_OFFSET", "1000")
 # The gateway's JVM, for tests that put a job together without submitting it.
 os.environ["HADOOP_CLASSPATH"] = str(ROOT / "sinks" / "java" / "target" / "citystream-sinks.jar")
 for name in ("KAFKA_BOOTSTRAP_SERVERS", "POSTGRES_URL", "ELASTICSEARCH_URL", "ELASTICSEARCH_API_KEY", "FLINK_URL"):
