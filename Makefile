@@ -66,7 +66,7 @@ lock: $(INSTALLED_DEV) ## Resolve the pinned Python packages anew, after a chang
 ##@ The local stack
 
 .PHONY: up
-up: $(INSTALLED) ## Start Kafka, PostgreSQL, Elasticsearch and Flink; return when each answers
+up: $(INSTALLED) ## Start Kafka, PostgreSQL, Elasticsearch, Flink and the forecast service; return when each answers
 	@$(BIN)/python -m stack up
 
 .PHONY: down
@@ -110,6 +110,14 @@ resume: install ## Resume a job from its latest savepoint or checkpoint; JOB=del
 .PHONY: generate
 generate: $(INSTALLED) ## Generate orders into Kafka
 	@$(BIN)/python -m generators.deliveries $(ARGS)
+
+.PHONY: train
+train: $(INSTALLED) ## Train the forecast of emission from PostgreSQL, and show its backtest
+	@$(BIN)/python -m forecast.train $(ARGS)
+
+.PHONY: backtest
+backtest: $(INSTALLED) ## Show the forecast's backtest against two baselines, without training
+	@$(BIN)/python -m forecast.backtest $(ARGS)
 
 .PHONY: reconcile
 reconcile: $(INSTALLED) ## Compare every total with the ledger, and repair what differs

@@ -71,13 +71,14 @@ def scores(past: Replay, nominal: float) -> Scores:
             if month != past.mornings[number].astype("datetime64[M]"):  # what is known changes with the month
                 month = past.mornings[number].astype("datetime64[M]")
                 intervals = past.intervals(scope, nominal, past.known_until[number])
-            ahead = np.arange(1, SHOWN_DAYS + 1)
             sigma = past.weather_sigma[number][chosen, :SHOWN_DAYS]
-            for way, made, spread, horizon in (
-                (FORECAST, past.forecast, sigma, ahead),
-                (OBSERVED, past.observed, np.zeros_like(sigma), np.zeros_like(ahead)),
+            for way, made, spread in (
+                (FORECAST, past.forecast, sigma),
+                (OBSERVED, past.observed, np.zeros_like(sigma)),
             ):
-                lower, upper = intervals.around(made[number][chosen, :SHOWN_DAYS], spread, horizon)
+                lower, upper = intervals.around(
+                    made[number][chosen, :SHOWN_DAYS], spread, np.full(SHOWN_DAYS, way == OBSERVED)
+                )
                 covered[way][place] = (actual[place] >= lower) & (actual[place] <= upper)
         ways = {
             FORECAST: past.forecast,

@@ -4,7 +4,6 @@ Pure and deterministic: the same model and the same weather give the same rows. 
 regions and complexes: a prediction of the city's curve for the days, and a matrix product.
 """
 
-import functools
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from datetime import date, datetime
@@ -118,11 +117,10 @@ class Forecaster:
         Raises:
             KeyError: there is no forecast for it.
         """
-        return self._positions[scope, own]
-
-    @functools.cached_property
-    def _positions(self) -> dict[tuple[str, str], int]:
-        return {both: number for number, both in enumerate(zip(self.scopes, self.ids, strict=True))}
+        for number, both in enumerate(zip(self.scopes, self.ids, strict=True)):
+            if both == (scope, own):
+                return number
+        raise KeyError(own)
 
     def forecast(self, weather: Weather, first: np.datetime64, days: int) -> Forecast:
         """Forecast `days` days from `first` on.
@@ -143,14 +141,14 @@ class Forecaster:
         outlook = self.climate.outlook(weather, max(ahead, 0)).part(first, first + days)
         forecast = self.fitted.per_household(outlook)
         spread = self.fitted.weather_sigma(outlook)
-        horizon = np.maximum((outlook.days - weather.days[-1]).astype(int), 0)
+        observed = outlook.days <= weather.days[-1]
         lower, upper = np.empty_like(forecast), np.empty_like(forecast)
         for scope in SCOPES:
             chosen = np.array([own == scope for own in self.scopes])
-            bounds = self.intervals[scope].around(forecast[chosen], spread[chosen], horizon)
+            bounds = self.intervals[scope].around(forecast[chosen], spread[chosen], observed)
             lower[chosen], upper[chosen] = bounds
         scale = self.households[:, None]
-        return Forecast(outlook.days, horizon == 0, forecast * scale, lower * scale, upper * scale)
+        return Forecast(outlook.days, observed, forecast * scale, lower * scale, upper * scale)
 
     def rows(self, weather: Weather, days: int) -> Iterator[Row]:
         """The forecast of the `days` days after the last known weather, as rows of emission_forecast.

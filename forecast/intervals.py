@@ -10,7 +10,7 @@ from typing import Self
 
 import numpy as np
 
-from forecast.weather import Floats, Places
+from forecast.weather import Flags, Floats
 
 
 @dataclass(frozen=True)
@@ -19,39 +19,43 @@ class Intervals:
 
     Attributes:
         noise: the standard error relative to the forecast when the weather is known.
-        below, above: signed quantiles of the scores, by horizon in days; index 0: the weather is known.
+        known: the quantile of the scores' sizes when the weather is known.
+        below: the lower quantile of the scores when it is not, for all horizons together: the weather's part of a score
+            has taken the horizon out of it.
+        above: the upper one.
     """
 
     noise: float
-    below: Floats
-    above: Floats
+    known: float
+    below: float
+    above: float
 
     @classmethod
     def of(cls, actual: Floats, forecast: Floats, weather_sigma: Floats, observed: Floats, nominal: float) -> Self:
-        """From past forecasts.
+        """From past forecasts, arrays of one shape.
 
         Args:
-            actual: what came, an array (cases, horizons); NaN where that is not known.
-            forecast: what had been forecast, in the same shape.
-            weather_sigma: its standard error by the weather, in the same shape.
-            observed: what the model says once the weather is known, in the same shape.
+            actual: what came; NaN where that is not known.
+            forecast: what had been forecast.
+            weather_sigma: its standard error by the weather.
+            observed: what the model says once the weather is known.
             nominal: the share of days that the interval is to cover.
         """
-        relative = (actual - observed)[np.isfinite(actual)] / np.maximum(observed[np.isfinite(actual)], 1e-9)
-        noise = max(float(np.sqrt(np.mean(relative**2))), 1e-6)
-        known = (actual - observed) / sigma(observed, 0.0, noise)
+        there = np.isfinite(actual)
+        actual, forecast, weather_sigma, observed = (
+            part[there] for part in (actual, forecast, weather_sigma, observed)
+        )
+        noise = float(np.sqrt(np.mean(((actual - observed) / np.maximum(observed, 1e-9)) ** 2)))
+        known = np.abs(actual - observed) / sigma(observed, 0.0, noise)
         ahead = (actual - forecast) / sigma(forecast, weather_sigma, noise)
-        columns = [known.ravel(), *ahead.T]
-        tail = (1 - nominal) / 2
-        below = np.array([-_quantile(-column, 1 - tail) for column in columns])
-        above = np.array([_quantile(column, 1 - tail) for column in columns])
-        return cls(noise, below, above)
+        tail = (1 + nominal) / 2
+        return cls(noise, _quantile(known, nominal), -_quantile(-ahead, tail), _quantile(ahead, tail))
 
-    def around(self, forecast: Floats, weather_sigma: Floats, horizon: Places) -> tuple[Floats, Floats]:
-        """Lower and upper bound of forecasts (entities, days) at these horizons (days); 0: the weather is known."""
+    def around(self, forecast: Floats, weather_sigma: Floats, observed: Flags) -> tuple[Floats, Floats]:
+        """Lower and upper bounds of forecasts (entities, days); `observed`: whether a day's weather is known."""
         width = sigma(forecast, weather_sigma, self.noise)
-        at = np.clip(horizon, 0, len(self.below) - 1)
-        lower, upper = forecast + self.below[at] * width, forecast + self.above[at] * width
+        lower = forecast + np.where(observed, -self.known, self.below) * width
+        upper = forecast + np.where(observed, self.known, self.above) * width
         return np.clip(lower, 0, forecast), np.maximum(upper, forecast)
 
 
@@ -62,6 +66,5 @@ def sigma(forecast: Floats, weather_sigma: Floats | float, noise: float) -> Floa
 
 def _quantile(scores: Floats, level: float) -> float:
     """The finite-sample quantile of conformal prediction: no interval is claimed narrower than seen."""
-    known = np.sort(scores[np.isfinite(scores)])
-    position = int(np.ceil((len(known) + 1) * level)) - 1
-    return float(known[min(position, len(known) - 1)])
+    position = min(int(np.ceil((len(scores) + 1) * level)), len(scores)) - 1
+    return float(np.partition(scores, position)[position])

@@ -18,10 +18,10 @@ HORIZONS = 14
 SCOPES = (REGION, COMPLEX)
 # A year of seasons, and a month, before the first forecast.
 FIRST_AFTER_MONTHS = 13
-# Every so many days a forecast; no divisor of the week, so that each weekday has its turn.
-STEP_DAYS = 5
+# Every so many days a forecast; each weekday has its turn.
+STEP_DAYS = 3
 # An interval needs this many past mornings.
-MIN_MORNINGS = 12
+MIN_MORNINGS = 20
 
 
 class TooLittleDataError(Exception):
@@ -66,8 +66,9 @@ class Replay:
         if known_until is not None:
             target = self.mornings[:, None, None] + np.arange(HORIZONS)
             actual = np.where(target <= known_until[chosen][None, :, None], actual, np.nan)
-        parts = (actual, *(part[:, chosen] for part in (self.forecast, self.weather_sigma, self.observed)))
-        actual, forecast, weather_sigma, observed = (part.reshape(-1, HORIZONS) for part in parts)
+        forecast, weather_sigma, observed = (
+            part[:, chosen] for part in (self.forecast, self.weather_sigma, self.observed)
+        )
         return Intervals.of(actual, forecast, weather_sigma, observed, nominal)
 
 

@@ -92,7 +92,7 @@ class Store:
             raise NoModelError(msg)
         try:
             return Forecaster.from_parts(joblib.load(self._file(name)))
-        except (OSError, EOFError, TypeError, KeyError, ValueError) as error:
+        except Exception as error:  # a damaged pickle fails in any way
             msg = f"The model {name} in {self.folder} can't be read ({error}): run `make train` again."
             raise NoModelError(msg) from None
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 HEATING_BASE_CELSIUS = 18.0
 COOLING_BASE_CELSIUS = 24.0
-HARMONICS = 3
+HARMONICS = 2
 # Less than a year says nothing of the seasons.
 MIN_DAYS = 365
 
