@@ -1,9 +1,9 @@
 """The forecast service: `GET /forecast?region=27260&days=7`. Start it with `python -m board.forecast`.
 
-Model and weather are kept in memory, and looked at again in the background: a request costs a matrix product and waits
-for no server. Without a model, or without weather, it is up and answers 503 with what to run. A day whose weather is
-known is an estimate of what is not published yet; one ahead takes the normal weather of its time of year and what is
-left of the latest anomaly, since no weather forecast is read.
+Model and weather are kept in memory, and looked at again in the background: a request waits for no server, and a
+forecast is made once for all regions and complexes. Without a model, or without weather, the service is up and answers
+503 with what to run. A day whose weather is known is an estimate of what is not published yet; one ahead takes the
+normal weather of its time of year and what is left of the latest anomaly, since no weather forecast is read.
 """
 
 import asyncio
@@ -11,8 +11,8 @@ import contextlib
 import logging
 import sys
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
-from datetime import date, datetime
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -23,7 +23,7 @@ from pydantic import BaseModel, Field
 
 from conf.settings import Settings, SettingsError, load
 from forecast import tables
-from forecast.forecaster import UNIT, Forecaster
+from forecast.forecaster import UNIT, Forecast, Forecaster
 from forecast.history import COMPLEX, REGION
 from forecast.rolling import HORIZONS
 from forecast.store import NoModelError, Store
@@ -32,6 +32,9 @@ from sinks import postgres
 from sinks.errors import NotReadyError
 
 LABEL = "An estimate: monthly energy use, spread over days by degree days, forecast from weather and calendar."
+STARTING = "The service has just started: try again in a moment."
+# Forecasts kept in memory, each of all entities and from another first day on.
+MAX_MADE = 64
 log = logging.getLogger(__name__)
 
 
@@ -69,23 +72,48 @@ class Health(BaseModel):
     weather_until: date | None
 
 
+@dataclass(frozen=True)
+class Ready:
+    """A model and the weather up to yesterday, and the forecasts made of them, by their first day."""
+
+    model: Forecaster
+    weather: Weather
+    made: dict[date, Forecast] = field(default_factory=dict)
+
+    @property
+    def weather_until(self) -> date:
+        """The last day whose weather is known."""
+        until: date = self.weather.days[-1].astype(object)
+        return until
+
+    def forecast(self, first: date, days: int) -> Forecast:
+        """The forecast of `days` days from `first` on; a ValueError where it does not reach."""
+        start = np.datetime64(first, "D")
+        reach = int((self.weather.days[-1] - start).astype(int)) + 1 + HORIZONS
+        if days > reach or first not in self.made:
+            if len(self.made) >= MAX_MADE:
+                self.made.clear()
+            made = self.model.forecast(self.weather, start, max(days, min(reach, HORIZONS)))
+            self.made[first] = made
+        return self.made[first]
+
+
 @dataclass
 class Known:
     """What requests are answered from.
 
     Attributes:
-        model: None while there is none.
-        described: what the JSON beside it says.
-        weather: up to yesterday; None while there is none.
+        ready: None while there is no model or no weather.
+        described: what the JSON beside the model says.
         newest_emission: the newest day in the tables, which may be newer than the model's.
         trouble: why something is missing or could not be looked at again.
     """
 
-    model: Forecaster | None = None
+    ready: Ready | None = None
     described: dict[str, Any] | None = None
-    weather: Weather | None = None
     newest_emission: date | None = None
     trouble: str | None = None
+    model: Forecaster | None = None
 
     def refresh(self, settings: Settings) -> None:
         """Look at the model's folder and at the tables again; what can't be read stays as it was."""
@@ -103,7 +131,8 @@ class Known:
                 self.newest_emission = tables.newest_emission(connection)
             if weather is None:
                 troubles.append(f"There is no weather of station {settings.forecast.station}: {tables.FILL}.")
-            self.weather = weather
+            elif self.model and not (self.ready and self.ready.model is self.model and self.ready.weather == weather):
+                self.ready = Ready(self.model, weather)
         except NotReadyError as error:
             troubles.append(str(error))
         if (trouble := " ".join(troubles) or None) != self.trouble:
@@ -150,25 +179,24 @@ def create(known: Known, refresh: Callable[[Known], None] | None = None, seconds
     ) -> Answer:
         if (region is None) == (complex is None):
             raise HTTPException(422, "give either region or complex")
-        if known.model is None or known.weather is None:
-            raise HTTPException(503, known.trouble or "The service has just started: try again in a moment.")
-        model, weather = known.model, known.weather
+        if (ready := known.ready) is None:
+            raise HTTPException(503, known.trouble or STARTING)
+        model = ready.model
         scope, own = (REGION, region) if region is not None else (COMPLEX, str(complex))
         try:
             entity = model.position(scope, str(own))
         except KeyError:
             detail = {"message": f"there is no forecast for the {scope} {own}", "known": model.known(scope)}
             raise HTTPException(404, detail) from None
-        first = np.datetime64(start, "D") if start else weather.days[-1] + 1
         try:
-            made = model.forecast(weather, first, days)
+            made = ready.forecast(start or ready.weather_until + timedelta(days=1), days)
         except ValueError as error:
             raise HTTPException(422, str(error)) from None
         return Answer(
             region=region,
             complex=complex,
             coverage=model.nominal,
-            weather_until=weather.days[-1].astype(object),
+            weather_until=ready.weather_until,
             emission_until=model.known_until,
             model_version=model.version,
             trained_at=model.trained_at,
@@ -180,23 +208,23 @@ def create(known: Known, refresh: Callable[[Known], None] | None = None, seconds
                     upper=round(float(made.upper[entity, number]), 3),
                     weather="observed" if made.observed[number] else "normal",
                 )
-                for number, day in enumerate(made.days.astype(object))
+                for number, day in enumerate(made.days[:days].astype(object))
             ],
         )
 
     @app.get("/health", summary="Whether forecasts can be made; always 200 while the service is up")
     async def health() -> Health:
         return Health(
-            status="ok" if known.model is not None and known.weather is not None else "waiting",
+            status="ok" if known.ready else "waiting",
             trouble=known.trouble,
             model_version=known.model.version if known.model else None,
-            weather_until=known.weather.days[-1].astype(object) if known.weather else None,
+            weather_until=known.ready.weather_until if known.ready else None,
         )
 
     @app.get("/models/current", summary="The model in use: its data, features, metrics and libraries")
     async def current() -> dict[str, Any]:
         if known.model is None or known.described is None:
-            raise HTTPException(503, known.trouble or "The service has just started: try again in a moment.")
+            raise HTTPException(503, known.trouble or STARTING)
         newer = known.newest_emission is not None and known.newest_emission > known.model.known_until
         hint = f"emission is known until {known.newest_emission}: `make train` makes a newer model" if newer else None
         return {**known.described, "hint": hint}

@@ -19,13 +19,13 @@ from conf.settings import SettingsError, load
 from forecast import tables
 from forecast.history import History
 from forecast.rolling import MIN_MORNINGS, SCOPES, Replay, TooLittleDataError, replay
-from forecast.weather import Flags, Floats, Weather
+from forecast.weather import Flags, Floats, Places, Weather
 from sinks.errors import NotReadyError
 
 SHOWN_DAYS = 7
-FORECAST, OBSERVED = "forecast, expected weather", "model, weather as it came"
-LAST_WEEK, LAST_WEEK_HINDSIGHT = "same day of the newest known week", "same day last week, as if it were known"
-MONTH_MEAN = "mean of the month a year before"
+FORECAST, OBSERVED = "forecast: expected weather", "model: weather as it came"
+LAST_WEEK, LAST_WEEK_HINDSIGHT = "same day, newest known week", "same day last week, if known"
+MONTH_MEAN = "month's mean a year before"
 BASELINES = (LAST_WEEK, LAST_WEEK_HINDSIGHT, MONTH_MEAN)
 
 console = Console(highlight=False)
@@ -56,14 +56,9 @@ def scores(past: Replay, nominal: float) -> Scores:
     found: Scores = {}
     for scope in SCOPES:
         chosen = past.members(scope)
-        judged = [
-            number
-            for number, known_until in enumerate(past.known_until[:, chosen])
-            if (past.mornings <= known_until.max()).sum() >= MIN_MORNINGS
-        ]
-        if not judged:
+        if not len(judged := _judged(past, scope)):
             continue
-        at = np.ix_(np.array(judged), chosen, np.arange(SHOWN_DAYS))
+        at = np.ix_(judged, chosen, np.arange(SHOWN_DAYS))
         actual = past.actual[at]
         covered = {FORECAST: np.empty_like(actual, bool), OBSERVED: np.empty_like(actual, bool)}
         month = None
@@ -93,6 +88,12 @@ def scores(past: Replay, nominal: float) -> Scores:
     return found
 
 
+def _judged(past: Replay, scope: str) -> Places:
+    """The mornings on which enough misses were known to make an interval from."""
+    newest = past.known_until[:, past.members(scope)].max(axis=1)
+    return np.flatnonzero((past.mornings <= newest[:, None]).sum(axis=1) >= MIN_MORNINGS)
+
+
 def _scores(made: Floats, actual: Floats, fair: Flags, covered: Flags | None) -> list[Score]:
     found = []
     for horizon in range(SHOWN_DAYS):
@@ -118,12 +119,16 @@ def shown(found: Scores, past: Replay, nominal: float) -> list[Table]:
     """The scores as tables, one per scope."""
     made = []
     for scope, ways in found.items():
-        span = f"{past.mornings[0]} to {past.mornings[-1]}"
+        judged = past.mornings[_judged(past, scope)]
+        what = f"{scope}: {len(past.members(scope))}, on {len(judged)} mornings from {judged[0]} to {judged[-1]}"
         table = Table(
-            title=f"{scope}: {len(past.members(scope))}, mornings {span}, intervals of {nominal:.0%}",
+            title=f"{what}; intervals of {nominal:.0%}",
             title_justify="left",
+            box=None,
+            pad_edge=False,
+            padding=(0, 0, 0, 1),
         )
-        table.add_column("kg CO2 per household and day")
+        table.add_column("kg CO2 per household, day", no_wrap=True)
         for horizon in range(1, SHOWN_DAYS + 1):
             table.add_column(f"{horizon} d", justify="right")
         for way, rows in ways.items():

@@ -20,16 +20,13 @@ HARMONICS = 2
 # Less than a year says nothing of the seasons.
 MIN_DAYS = 365
 
-# The standard normal distribution.
-_below = np.vectorize(NormalDist().cdf, otypes=[float])
-
 Days = NDArray[np.datetime64]
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Places = NDArray[np.int_]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Weather:
     """One station's days without a gap: mean, minimum and maximum in C, rain in mm."""
 
@@ -70,6 +67,11 @@ class Weather:
         """What was known on the morning of `day`."""
         count = int(np.searchsorted(self.days, day))
         return Weather(self.days[:count], *(part[:count] for part in (self.mean, self.low, self.high, self.rain)))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Weather):
+            return NotImplemented
+        return all(np.array_equal(*parts) for parts in zip(vars(self).values(), vars(other).values(), strict=True))
 
     def __len__(self) -> int:
         return len(self.days)
@@ -176,6 +178,11 @@ def degree_days(excess: Floats, sigma: Floats) -> tuple[Floats, Floats]:
     square = (excess**2 + sigma**2) * below + excess * sigma * density
     spread = np.sqrt(np.maximum(square - mean**2, 0))
     return mean, np.where(sigma > 0, spread, 0)
+
+
+def _below(z: Floats) -> Floats:
+    """The standard normal distribution."""
+    return np.array([NormalDist().cdf(float(value)) for value in z])
 
 
 def _waves(days: Days) -> Floats:

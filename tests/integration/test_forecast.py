@@ -149,7 +149,7 @@ def test_train_serve_forecast(settings: Settings, tmp_path: Path, capsys: pytest
         assert train.main([]) == 0
         printed = capsys.readouterr().out
         assert "coverage, %" in printed
-        assert "mean of the month a year before" in printed
+        assert "month's mean a year before: MAE" in printed
 
         service.await_health('"ok"')
         answer = service.get("/forecast?region=27260&days=14").json()
@@ -159,7 +159,7 @@ def test_train_serve_forecast(settings: Settings, tmp_path: Path, capsys: pytest
         assert described["data"]["weather_until"] == "2026-11-20"
         assert described["complexes"] == len(town.ids)
         ways = described["metrics"]["region"]
-        assert ways["forecast, expected weather"][0]["mae"] < ways["mean of the month a year before"][0]["mae"]
+        assert ways["forecast: expected weather"][0]["mae"] < ways["month's mean a year before"][0]["mae"]
 
         # What is read from the tables is what the city was made of: complexes of the region add up to about its figure.
         own = [name for name, region in zip(town.ids, town.regions, strict=True) if region == "27260"]

@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import pytest
 from fastapi.testclient import TestClient
 
-from board.forecast import Known, create
+from board.forecast import Known, Ready, create
 from forecast.forecaster import Forecaster
 from forecast.rolling import replay
 from tests.emission import city
@@ -15,7 +15,7 @@ def known() -> Known:
     past = replay(town.history, town.weather)
     trained_at = datetime(2026, 11, 21, 1, tzinfo=UTC)
     model = Forecaster.of(town.history, town.weather, past, nominal=0.9, trained_at=trained_at)
-    return Known(model, {"version": model.version}, town.weather)
+    return Known(Ready(model, town.weather), {"version": model.version}, model=model)
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_a_failing_look_leaves_what_is_known(known: Known) -> None:
         message = "out of luck"
         raise OSError(message)
 
-    one = Known(known.model, known.described, known.weather)
+    one = Known(known.ready, known.described, model=known.model)
     with TestClient(create(one, look)) as client:
         while one.trouble is None:
             pass
@@ -91,7 +91,7 @@ def test_a_failing_look_leaves_what_is_known(known: Known) -> None:
 
 def test_newer_emission_asks_for_a_newer_model(known: Known) -> None:
     assert known.model is not None
-    one = Known(known.model, known.described, known.weather, newest_emission=known.model.known_until)
+    one = Known(known.ready, known.described, known.model.known_until, model=known.model)
     client = TestClient(create(one))
     assert client.get("/models/current").json() == {"version": known.model.version, "hint": None}
     one.newest_emission = datetime(2026, 12, 31, tzinfo=UTC).date()

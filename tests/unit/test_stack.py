@@ -130,7 +130,7 @@ class TestConfiguration:
         programs = [name.removeprefix("program:") for name in file.sections() if name.startswith("program:")]
         assert programs == [
             *["kafka-1", "kafka-2", "kafka-3", "postgres", "elasticsearch", "jobmanager"],
-            *["taskmanager-1", "taskmanager-2", "generator"],
+            *["taskmanager-1", "taskmanager-2", "board", "generator"],
         ]
         assert {file[f"program:{name}"]["autorestart"] for name in programs} == {"true"}
 
