@@ -115,9 +115,11 @@ def as_json(found: Scores) -> dict[str, object]:
     }
 
 
-def shown(found: Scores, past: Replay, nominal: float) -> list[Table]:
+def shown(found: Scores, past: Replay, nominal: float) -> list[Table | str]:
     """The scores as tables, one per scope."""
-    made = []
+    if not found:
+        return ["The history is too short for a backtest yet: no past morning knew enough misses."]
+    made: list[Table | str] = []
     for scope, ways in found.items():
         judged = past.mornings[_judged(past, scope)]
         what = f"{scope}: {len(past.members(scope))}, on {len(judged)} mornings from {judged[0]} to {judged[-1]}"

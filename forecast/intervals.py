@@ -3,14 +3,22 @@
 A miss is divided by what was to be expected of it: the entity's own noise, and what not knowing the weather costs at
 that horizon in that season. The quantiles of these scores, signed, are then the interval, and they cover as often in
 the future as they did in the past.
+
+All entities share their weather, and it lasts for days: thousands of misses of a quarter are a dozen spells of weather.
+While there are few spells, the quantiles are drawn to those of the normal distribution, which is what the scores had
+if their standard errors said all. Without that, intervals learnt in summer covered 41 % of an October.
 """
 
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Self
 
 import numpy as np
 
 from forecast.weather import Flags, Floats
+
+# How many spells of weather the normal distribution counts for.
+PRIOR_SPELLS = 30
 
 
 @dataclass(frozen=True)
@@ -31,7 +39,16 @@ class Intervals:
     above: float
 
     @classmethod
-    def of(cls, actual: Floats, forecast: Floats, weather_sigma: Floats, observed: Floats, nominal: float) -> Self:
+    def of(
+        cls,
+        actual: Floats,
+        forecast: Floats,
+        weather_sigma: Floats,
+        observed: Floats,
+        *,
+        nominal: float,
+        spells: float,
+    ) -> Self:
         """From past forecasts, arrays of one shape.
 
         Args:
@@ -40,6 +57,7 @@ class Intervals:
             weather_sigma: its standard error by the weather.
             observed: what the model says once the weather is known.
             nominal: the share of days that the interval is to cover.
+            spells: how many spells of weather they saw.
         """
         there = np.isfinite(actual)
         actual, forecast, weather_sigma, observed = (
@@ -49,7 +67,12 @@ class Intervals:
         known = np.abs(actual - observed) / sigma(observed, 0.0, noise)
         ahead = (actual - forecast) / sigma(forecast, weather_sigma, noise)
         tail = (1 + nominal) / 2
-        return cls(noise, _quantile(known, nominal), -_quantile(-ahead, tail), _quantile(ahead, tail))
+        normal = NormalDist().inv_cdf(tail)
+        below, above = (
+            (spells * _quantile(side, tail) + PRIOR_SPELLS * normal) / (spells + PRIOR_SPELLS)
+            for side in (-ahead, ahead)
+        )
+        return cls(noise, _quantile(known, nominal), -below, above)
 
     def around(self, forecast: Floats, weather_sigma: Floats, observed: Flags) -> tuple[Floats, Floats]:
         """Lower and upper bounds of forecasts (entities, days); `observed`: whether a day's weather is known."""

@@ -20,6 +20,8 @@ SCOPES = (REGION, COMPLEX)
 FIRST_AFTER_MONTHS = 13
 # Every so many days a forecast; each weekday has its turn.
 STEP_DAYS = 3
+# Weather this far apart has little to do with each other.
+SPELL_DAYS = 6
 # An interval needs this many past mornings.
 MIN_MORNINGS = 20
 
@@ -69,7 +71,10 @@ class Replay:
         forecast, weather_sigma, observed = (
             part[:, chosen] for part in (self.forecast, self.weather_sigma, self.observed)
         )
-        return Intervals.of(actual, forecast, weather_sigma, observed, nominal)
+        seen = np.isfinite(actual).any(axis=(1, 2)).sum()
+        return Intervals.of(
+            actual, forecast, weather_sigma, observed, nominal=nominal, spells=seen * STEP_DAYS / SPELL_DAYS
+        )
 
 
 def replay(history: History, weather: Weather, progress: Callable[[float], None] = lambda share: None) -> Replay:

@@ -115,11 +115,13 @@ class Climate:
         coefficients: of the yearly waves, one column each for mean, swing below, swing above, rain.
         persistence: how much of an anomaly is left after a day, 0 to 1.
         sigma: the standard deviation of the daily mean's anomaly, C.
+        normal_sigma: the standard error of the normal itself, C: a few years of anomalies that last for days.
     """
 
     coefficients: Floats
     persistence: float
     sigma: float
+    normal_sigma: float
 
     @classmethod
     def of(cls, weather: Weather) -> Self:
@@ -138,7 +140,11 @@ class Climate:
         coefficients = np.linalg.lstsq(waves, columns, rcond=None)[0]
         anomaly = weather.mean - waves @ coefficients[:, 0]
         persistence = float(np.clip(anomaly[1:] @ anomaly[:-1] / (anomaly @ anomaly), 0, 0.99))
-        return cls(coefficients, persistence, float(anomaly.std()))
+        # So many independent days say as much as these.
+        worth = len(weather) * (1 - persistence) / (1 + persistence)
+        used = waves.shape[1]
+        sigma = float(anomaly.std() * np.sqrt(worth / max(worth - used, 1)))
+        return cls(coefficients, persistence, sigma, sigma * float(np.sqrt(used / worth)))
 
     def outlook(self, known: Weather, ahead: int) -> Outlook:
         """The known days as they were, and `ahead` days after them as they can be expected."""
@@ -148,7 +154,8 @@ class Climate:
         latest = known.mean[-1] - normal[len(known) - 1]
         expected = normal + latest * self.persistence**horizon
         mean = np.concatenate([known.mean, expected[len(known) :]])
-        sigma = self.sigma * np.sqrt(1 - self.persistence ** (2 * horizon))
+        faded = 1 - self.persistence**horizon
+        sigma = np.hypot(self.sigma * np.sqrt(1 - self.persistence ** (2 * horizon)), self.normal_sigma * faded)
         hdd, hdd_sigma = degree_days(HEATING_BASE_CELSIUS - mean, sigma)
         cdd, cdd_sigma = degree_days(mean - COOLING_BASE_CELSIUS, sigma)
         back = np.concatenate([np.full(7, mean[0]), mean])

@@ -116,7 +116,7 @@ class TestFeatures:
 
 
 def observed(weather: Weather) -> Outlook:
-    return Climate(np.zeros((5, 4)), 0.5, 1.0).outlook(weather, 0)
+    return Climate(np.zeros((5, 4)), 0.5, 1.0, 0.1).outlook(weather, 0)
 
 
 class TestNoLeakage:
