@@ -1,1 +1,0 @@
-SELECT scope, id, CAST(`day` AS DATE) AS `day`, CAST(kg_co2 AS DECIMAL(16,3)) AS kg_co2, CAST(`lower` AS DECIMAL(16,3)) AS `lower`, CAST(`upper` AS DECIMAL(16,3)) AS `upper`, model_version, version FROM f
