@@ -66,7 +66,7 @@ lock: $(INSTALLED_DEV) ## Resolve the pinned Python packages anew, after a chang
 ##@ The local stack
 
 .PHONY: up
-up: $(INSTALLED) ## Start Kafka, PostgreSQL, Elasticsearch, Flink and the simulator; return when each answers
+up: $(INSTALLED) ## Start Kafka, PostgreSQL, Elasticsearch, Flink, simulator and forecast service; return when each answers
 	@$(BIN)/python -m stack up
 
 .PHONY: down
@@ -122,6 +122,14 @@ poll: $(INSTALLED) ## Fetch what is new of them, as the schedule says, until Ctr
 .PHONY: simulate
 simulate: $(INSTALLED) ## Answer as the public APIs do, without a stack, until Ctrl-C
 	@$(BIN)/python -m generators.simulator $(ARGS)
+
+.PHONY: train
+train: $(INSTALLED) ## Train the forecast of emission from PostgreSQL, and show its backtest
+	@$(BIN)/python -m forecast.train $(ARGS)
+
+.PHONY: backtest
+backtest: $(INSTALLED) ## Show the forecast's backtest against two baselines, without training
+	@$(BIN)/python -m forecast.backtest $(ARGS)
 
 .PHONY: reconcile
 reconcile: $(INSTALLED) ## Compare every total with the ledger, and repair what differs

@@ -30,6 +30,7 @@ ADDRESSES = {
     "SIMULATOR_URL": ("simulator", "url"),
     "DATA_GO_KR_SERVICE_KEY": ("pollers", "service_key"),
     "KAKAO_REST_KEY": ("pollers", "kakao_key"),
+    "BOARD_URL": ("board", "url"),
 }
 
 
@@ -134,6 +135,22 @@ class Carbon(_Section):
     gather_seconds: float = Field(gt=0)
     station: str = Field(min_length=1)
     stations: dict[str, str]
+
+
+class Forecast(_Section):
+    """The forecast of emission: where its models are, and what it is made from."""
+
+    directory: Path
+    coverage: float = Field(gt=0.5, lt=1)
+    days: int = Field(ge=1, le=14)
+    quiet_seconds: float = Field(gt=0)
+
+
+class Board(_Section):
+    """The city board and the forecast service."""
+
+    url: str = Field(pattern=r"^http://")
+    refresh_seconds: float = Field(gt=0)
 
 
 class Generator(_Section):
@@ -295,6 +312,8 @@ class Settings(BaseSettings):
     topics: dict[str, Topic]
     deliveries: Deliveries
     carbon: Carbon
+    forecast: Forecast
+    board: Board
     generator: Generator
     simulator: Simulator
     pollers: Pollers
@@ -309,6 +328,11 @@ class Settings(BaseSettings):
             msg = f"no such time zone: {value}; take one like Asia/Seoul"
             raise ValueError(msg) from error
         return value
+
+    @property
+    def models(self) -> Path:
+        """Where the forecast's models are; a relative setting counts from the stack's directory."""
+        return self.stack.path / self.forecast.directory
 
     @classmethod
     def settings_customise_sources(

@@ -12,6 +12,7 @@ import cloudpickle
 from pyflink.common import Row, TypeInformation, Types
 from pyflink.datastream import DataStream, StreamExecutionEnvironment
 
+import forecast
 import jobs
 from conf import factors
 from conf.settings import Carbon, Settings, SettingsError, load
@@ -26,6 +27,7 @@ from jobs.emissions import (
     PerMonth,
 )
 from jobs.environment import environment
+from jobs.forecasts import forecasts
 from jobs.gather import gather
 from jobs.records import decode, records
 from jobs.rules import complexes, energy, weather
@@ -77,11 +79,12 @@ KEYS = {
     "emission_per_region_month": ["region", "month"],
     "emission_per_region_day": ["region", "day"],
     "carbon_points": ["complex_id", "half_year"],
+    "emission_forecast": ["scope", "id", "day"],
 }
 
 
 def build(settings: Settings) -> StreamExecutionEnvironment:
-    """The whole job: sources, decode, join, spread, tables, documents.
+    """The whole job: sources, decode, join, spread, forecast, tables, documents.
 
     Raises:
         NotReadyError: a server is away or lacks something that the job needs.
@@ -100,8 +103,6 @@ def build(settings: Settings) -> StreamExecutionEnvironment:
 
     emitted = per_complex(described, used, options)
     spread = per_month(emitted, measured, options)
-    # The forecast, a function of streams too, has its place here: from `measured` to rows of emission_forecast.
-
     results = {
         "complexes": mapped(described, complex_row, row_type("complexes"), name="complexes.rows"),
         "weather_daily": mapped(measured, weather_row, row_type("weather_daily"), name="weather_daily.rows"),
@@ -112,6 +113,7 @@ def build(settings: Settings) -> StreamExecutionEnvironment:
             for tag in (COMPLEX_DAYS, REGION_MONTHS, REGION_DAYS)
         },
     }
+    results["emission_forecast"] = forecasts(results["weather_daily"], settings, name=NAME)
     for name, result in results.items():
         tables.create_temporary_view(f"{name}_result", result)
     for table, key in KEYS.items():
@@ -210,8 +212,9 @@ def known_factors(*, heat: bool) -> Factors:
 
 def main() -> None:
     """Build the job and hand it to the cluster."""
-    # The cluster's Python workers get this package's code with the job itself and need not have it installed.
+    # The cluster's Python workers get these packages' code with the job itself and need not have them installed.
     cloudpickle.register_pickle_by_value(jobs)
+    cloudpickle.register_pickle_by_value(forecast)
     build(load()).execute(NAME)
 
 

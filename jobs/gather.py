@@ -11,7 +11,7 @@ from pyflink.datastream import AggregateFunction, DataStream
 from pyflink.datastream.window import TumblingProcessingTimeWindows
 
 from jobs.rules.newest import Seen, gathered, newer
-from jobs.streams import keyed
+from jobs.streams import keyed, timers_in_checkpoints
 
 Batch = tuple[str, dict[str, tuple[Any, ...]]]
 
@@ -27,13 +27,14 @@ def gather(stream: DataStream, *, seconds: float, name: str) -> DataStream:
     Returns:
         pickled tuples of the key and what came, by name.
     """
-    return (
+    windows = (
         keyed(stream, lambda record: record[0], name=name)
         .window(TumblingProcessingTimeWindows.of(Time.milliseconds(int(seconds * 1000))))
         .aggregate(Newest(), accumulator_type=Types.PICKLED_BYTE_ARRAY(), output_type=Types.PICKLED_BYTE_ARRAY())
         .name(name.replace(".", ": ", 1))
         .uid(name)
     )
+    return timers_in_checkpoints(windows, name=name)
 
 
 class Newest(AggregateFunction):

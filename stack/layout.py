@@ -149,7 +149,7 @@ class PortPlan:
 
     @property
     def board(self) -> Port:
-        """The city board, started by others."""
+        """The forecast service."""
         return self._port(self.stack.ports.board, "board")
 
     @property

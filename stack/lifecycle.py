@@ -10,12 +10,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from conf.settings import Stack
-from stack import artifacts, elasticsearch, feed, flink, health, kafka, postgres, preflight, simulator, supervision
+from stack import (
+    artifacts,
+    board,
+    elasticsearch,
+    feed,
+    flink,
+    health,
+    kafka,
+    postgres,
+    preflight,
+    simulator,
+    supervision,
+)
 from stack.artifacts import Programs, Report
 from stack.credentials import Credentials, write_private
 from stack.errors import StackError
 from stack.layout import Layout, PortPlan
-from stack.services import HOST, Context, Java, Service
+from stack.services import Context, Java, Service
 
 _HEALTHY_SECONDS = 300
 _STOP_SECONDS = 40
@@ -201,7 +213,7 @@ class LocalStack:
 
 def all_services(context: Context) -> Iterator[Service]:
     """Every service, in the order in which `status` lists them."""
-    for module in (kafka, postgres, elasticsearch, flink, simulator, feed):
+    for module in (kafka, postgres, elasticsearch, flink, simulator, board, feed):
         yield from module.services(context)
 
 
@@ -213,7 +225,7 @@ def addresses(context: Context) -> dict[str, str]:
         "ELASTICSEARCH_URL": elasticsearch.url(context),
         "ELASTICSEARCH_API_KEY": context.credentials.api_key or "",
         "FLINK_URL": flink.url(context),
-        "BOARD_URL": f"http://{HOST}:{context.ports.board.number}",
+        "BOARD_URL": board.url(context),
         "SIMULATOR_URL": simulator.url(context),
     }
 

@@ -14,13 +14,13 @@ import pytest
 from conf.settings import Settings
 from generators import city
 from generators.simulator import energy
-from generators.simulator.services import World, road_address
+from generators.simulator.services import World, geocoded, road_address
 from tests import carbon, pollers
 from tests.chaos.test_carbon import SECONDS, kill
 
 pytestmark = [pytest.mark.chaos, pytest.mark.kafka, pytest.mark.postgres, pytest.mark.elasticsearch, pytest.mark.flink]
 
-FIRST, LAST, LAST_DAY = date(2024, 5, 1), date(2026, 10, 1), date(2026, 10, 31)
+FIRST, LAST, LAST_DAY = date(2024, 5, 1), date(2026, 9, 1), date(2026, 9, 30)
 KILLS = ["TaskManager", "PostgreSQL", "Python worker"]
 # What a kill may cost: the calls that were under way.
 MORE_CALLS = 1.02
@@ -31,10 +31,12 @@ def told(settings: Settings) -> carbon.History:
     world = World(settings.simulator.seed, settings.simulator.first_month)
     history = carbon.History()
     for place in city.complexes():
+        found = geocoded(world, road_address(place))
         history.describe(
             place.complex_id,
             **{"name": place.name, "region": place.region, "address": road_address(place)},
-            **{"lat": place.lat, "lon": place.lon, "households": place.households},
+            **{"lat": place.lat if found else None, "lon": place.lon if found else None},
+            households=place.households,
             heating=world.traits(place).heating,
         )
         for month in energy.months_between(FIRST, LAST):

@@ -12,6 +12,9 @@ from tests.deliveries import settings
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.elasticsearch]
 JOBS = {"deliveries": (deliveries.build, 1), "carbon": (carbon.build, 3)}
 
+# The Python operators that set timers or have windows.
+TIMERS = {"deliveries": set(), "carbon": {"carbon.usage", "carbon.emitted", "carbon.weather", "carbon.forecast"}}
+
 
 def nodes_of(build: Callable[..., Any]) -> dict[str, str | None]:
     """Each operator's name and uid, as Flink will run them."""
@@ -48,3 +51,9 @@ def test_uids_do_not_depend_on_what_else_is_in_the_job(
     assert without < set(nodes.values())
     more = {str(uid) for uid in set(nodes.values()) - without}
     assert {uid for uid in more if "ocument" not in uid and "lasticsearch" not in uid} == set()
+
+
+def test_windows_and_timers_of_python_are_in_checkpoints(job: str, nodes: dict[str, str | None]) -> None:
+    behind = {str(uid).removesuffix(".timers") for uid in nodes.values() if str(uid).endswith(".timers")}
+    assert behind == TIMERS[job]
+    assert behind <= set(nodes.values())

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import cloudpickle
 
+import forecast
 import jobs
 from jobs import carbon
 from jobs.emissions import PerComplex, PerMonth
+from jobs.forecasts import ForecastAhead
 from jobs.gather import Newest
 from jobs.records import Decode
 from jobs.rules import complexes, energy, weather
@@ -20,7 +22,7 @@ MISSING = """
 import sys
 class Missing:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("jobs", "sinks", "conf", "stack", "generators"):
+        if name.split(".")[0] in ("jobs", "sinks", "conf", "stack", "generators", "forecast", "board"):
             raise ModuleNotFoundError(f"a worker has no {name}")
 sys.meta_path.insert(0, Missing())
 import cloudpickle
@@ -53,15 +55,20 @@ join._usage = type("", (dict,), {"put": dict.__setitem__})()
 for tag, row in join.process_element1(pickle.loads(pickle.dumps(batch)), None):
     print(tag.tag_id, *row)
 """
+FORECAST = """
+print(cloudpickle.loads(sys.stdin.buffer.read())._newest_model())
+"""
 
 
 def output(worker: str, operators: object, folder: Path) -> str:
     """What a worker without this project prints, having been sent these operators."""
-    cloudpickle.register_pickle_by_value(jobs)
+    for package in (jobs, forecast):
+        cloudpickle.register_pickle_by_value(package)
     try:
         code = cloudpickle.dumps(operators)
     finally:
-        cloudpickle.unregister_pickle_by_value(jobs)
+        for package in (jobs, forecast):
+            cloudpickle.unregister_pickle_by_value(package)
     done = subprocess.run(
         [sys.executable, "-c", MISSING + worker], input=code, capture_output=True, check=False, cwd=folder
     )
@@ -83,3 +90,7 @@ def test_and_those_of_carbon(tmp_path: Path) -> None:
     )
     printed = output(CARBON % body("A1", date(2026, 5, 1), electricity="10"), operators, tmp_path)
     assert printed == "emission_per_complex_month A1 2026-05 4240 None None None 4240 7000\n"
+
+
+def test_and_the_forecast(tmp_path: Path) -> None:
+    assert output(FORECAST, ForecastAhead(str(tmp_path), 7, 2_000), tmp_path) == "None\n"

@@ -35,7 +35,16 @@ def test_migrations_are_numbered_without_a_gap() -> None:
 def test_no_module_has_a_name_that_says_nothing() -> None:
     names = {
         path.stem
-        for package in ("jobs", "sinks", "stack", "generators", "conf", "bench")
+        for package in ("jobs", "sinks", "stack", "generators", "conf", "bench", "forecast", "board")
         for path in (ROOT / package).rglob("*.py")
     }
     assert not names & {"utils", "util", "helpers", "helper", "manager", "common", "misc"}
+
+
+def test_whoever_sets_timers_in_python_has_them_in_checkpoints() -> None:
+    """PyFlink registers them after the snapshot they belong into: see docs/decisions/0015."""
+    setting = re.compile(r"\.window\(|\.register_(processing|event)_time_timer\(")
+    texts = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "jobs").glob("*.py")}
+    setters = {name for name, text in texts.items() if setting.search(text)}
+    assert setters >= {"gather.py", "forecasts.py"}
+    assert {name for name in setters if "timers_in_checkpoints(" not in texts[name]} == set()

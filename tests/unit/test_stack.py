@@ -130,7 +130,7 @@ class TestConfiguration:
         programs = [name.removeprefix("program:") for name in file.sections() if name.startswith("program:")]
         assert programs == [
             *["kafka-1", "kafka-2", "kafka-3", "postgres", "elasticsearch"],
-            *["zookeeper", "jobmanager", "taskmanager-1", "taskmanager-2", "simulator", "generator"],
+            *["zookeeper", "jobmanager", "taskmanager-1", "taskmanager-2", "simulator", "board", "generator"],
         ]
         assert {file[f"program:{name}"]["autorestart"] for name in programs} == {"true"}
 

@@ -1,0 +1,93 @@
+"""Prediction intervals by rolling conformal prediction: as wide as forecasts have really missed.
+
+A miss is divided by what was to be expected of it: the entity's own noise, and what not knowing the weather costs at
+that horizon in that season. The quantiles of these scores, signed, are then the interval, and they cover as often in
+the future as they did in the past.
+
+All entities share their weather, and it lasts for days: thousands of misses of a quarter are a dozen spells of weather.
+While there are few spells, the quantiles are drawn to those of the normal distribution, which is what the scores had
+if their standard errors said all. Without that, intervals learnt in summer covered 41 % of an October.
+"""
+
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Self
+
+import numpy as np
+
+from forecast.weather import Flags, Floats
+
+# How many spells of weather the normal distribution counts for.
+PRIOR_SPELLS = 30
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """How far forecasts of one scope miss.
+
+    Attributes:
+        noise: the standard error relative to the forecast when the weather is known.
+        known: the quantile of the scores' sizes when the weather is known.
+        below: the lower quantile of the scores when it is not, for all horizons together: the weather's part of a score
+            has taken the horizon out of it.
+        above: the upper one.
+    """
+
+    noise: float
+    known: float
+    below: float
+    above: float
+
+    @classmethod
+    def of(
+        cls,
+        actual: Floats,
+        forecast: Floats,
+        weather_sigma: Floats,
+        observed: Floats,
+        *,
+        nominal: float,
+        spells: float,
+    ) -> Self:
+        """From past forecasts, arrays of one shape.
+
+        Args:
+            actual: what came; NaN where that is not known.
+            forecast: what had been forecast.
+            weather_sigma: its standard error by the weather.
+            observed: what the model says once the weather is known.
+            nominal: the share of days that the interval is to cover.
+            spells: how many spells of weather they saw.
+        """
+        there = np.isfinite(actual)
+        actual, forecast, weather_sigma, observed = (
+            part[there] for part in (actual, forecast, weather_sigma, observed)
+        )
+        noise = float(np.sqrt(np.mean(((actual - observed) / np.maximum(observed, 1e-9)) ** 2)))
+        known = np.abs(actual - observed) / sigma(observed, 0.0, noise)
+        ahead = (actual - forecast) / sigma(forecast, weather_sigma, noise)
+        tail = (1 + nominal) / 2
+        normal = NormalDist().inv_cdf(tail)
+        below, above = (
+            (spells * _quantile(side, tail) + PRIOR_SPELLS * normal) / (spells + PRIOR_SPELLS)
+            for side in (-ahead, ahead)
+        )
+        return cls(noise, _quantile(known, nominal), -below, above)
+
+    def around(self, forecast: Floats, weather_sigma: Floats, observed: Flags) -> tuple[Floats, Floats]:
+        """Lower and upper bounds of forecasts (entities, days); `observed`: whether a day's weather is known."""
+        width = sigma(forecast, weather_sigma, self.noise)
+        lower = forecast + np.where(observed, -self.known, self.below) * width
+        upper = forecast + np.where(observed, self.known, self.above) * width
+        return np.clip(lower, 0, forecast), np.maximum(upper, forecast)
+
+
+def sigma(forecast: Floats, weather_sigma: Floats | float, noise: float) -> Floats:
+    """What a forecast is expected to miss by, from its own noise and that of the weather."""
+    return np.maximum(np.hypot(noise * forecast, weather_sigma), 1e-9)
+
+
+def _quantile(scores: Floats, level: float) -> float:
+    """The finite-sample quantile of conformal prediction: no interval is claimed narrower than seen."""
+    position = min(int(np.ceil((len(scores) + 1) * level)), len(scores)) - 1
+    return float(np.partition(scores, position)[position])

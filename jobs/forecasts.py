@@ -1,0 +1,134 @@
+"""The forecast inside a job: when new weather has come, that of the next days, for every region and complex.
+
+Weather comes once a day, and in a backfill by the hundred: the forecast is made when no new weather has come for a
+moment, from the newest day there is. The model is that of `make train`; a newer one is taken up with the next weather.
+Without one, the job runs without forecasts and says so once.
+"""
+
+import logging
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+from pyflink.common import Row, Types
+from pyflink.datastream import DataStream, KeyedProcessFunction, RuntimeContext
+from pyflink.datastream.state import MapStateDescriptor, ValueStateDescriptor
+
+from conf.settings import Settings
+from forecast.forecaster import Forecaster
+from forecast.store import NoModelError, Store
+from forecast.weather import Weather
+from jobs.streams import keyed, timers_in_checkpoints
+
+# The day is ISO 8601; the last column is the version that guards the upsert.
+EMISSION_FORECAST = Types.ROW_NAMED(
+    ["scope", "id", "day", "kg_co2", "lower", "upper", "model_version", "version"],
+    [
+        *(Types.STRING(), Types.STRING(), Types.STRING(), Types.DOUBLE(), Types.DOUBLE(), Types.DOUBLE()),
+        *(Types.STRING(), Types.LONG()),
+    ],
+)
+DAY = Types.TUPLE([*(Types.DOUBLE() for _ in range(4)), Types.LONG()])
+# Weather before that changes no forecast of tomorrow; a few more than the model looks back, for gaps.
+REMEMBERED_DAYS = 30
+
+log = logging.getLogger(__name__)
+
+
+def forecasts(weather: DataStream, settings: Settings, *, name: str) -> DataStream:
+    """Rows of emission_forecast from rows of weather.
+
+    Args:
+        weather: rows that begin with station, day (ISO 8601), mean, minimum and maximum (C), rain (mm), and end with a
+            version: of two rows of a day the one with the higher version holds. Other stations than
+            `carbon.station` are left out.
+        settings: where the models are, and section `forecast`.
+        name: the start of the operators' names and uids.
+
+    Returns:
+        rows of type EMISSION_FORECAST, for `forecast.days` days after the newest weather.
+    """
+    options = settings.forecast
+    station = settings.carbon.station
+    ours = (
+        weather.filter(lambda row: row[0] == station)
+        .name(f"{name}: weather of the forecast")
+        .uid(f"{name}.forecast-weather")
+    )
+    ahead = (
+        keyed(ours, lambda row: row[0], name=f"{name}.forecast")
+        .process(
+            ForecastAhead(str(settings.models), options.days, int(options.quiet_seconds * 1000)),
+            output_type=EMISSION_FORECAST,
+        )
+        .name(f"{name}: forecast")
+        .uid(f"{name}.forecast")
+    )
+    return timers_in_checkpoints(ahead, name=f"{name}.forecast")
+
+
+class ForecastAhead(KeyedProcessFunction):
+    """Remembers a station's last days, and forecasts once its newest ones have been quiet for a moment."""
+
+    def __init__(self, folder: str, days: int, quiet_ms: int) -> None:
+        self._folder = folder
+        self._days = days
+        self._quiet_ms = quiet_ms
+        self._model: Forecaster | None = None
+        self._trouble: str | None = None
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        """Find the states."""
+        self._weather = runtime_context.get_map_state(MapStateDescriptor("weather", Types.STRING(), DAY))
+        self._due = runtime_context.get_state(ValueStateDescriptor("due", Types.LONG()))
+
+    def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Row]:
+        """Take a day; nothing comes of one without a temperature."""
+        _, day, mean, low, high, rain, *_, version = value
+        if mean is None:
+            return
+        known = self._weather.get(day)
+        if known is not None and known[-1] > version:
+            return
+        measured = (float("nan") if part is None else float(part) for part in (mean, low, high, rain))
+        self._weather.put(day, (*measured, version))
+        due = ctx.timer_service().current_processing_time() + self._quiet_ms
+        if self._due.value() is None:
+            ctx.timer_service().register_processing_time_timer(due)
+        self._due.update(due)
+        yield from ()
+
+    def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Row]:
+        """Forecast, unless newer weather has come meanwhile."""
+        due = self._due.value()
+        if due is not None and due > timestamp:
+            ctx.timer_service().register_processing_time_timer(due)
+            return
+        self._due.clear()
+        weather = self._recent()
+        if model := self._newest_model():
+            for row in model.rows(weather, self._days):
+                yield Row(row.scope, row.id, row.day.isoformat(), *row[3:])
+
+    def _recent(self) -> Weather:
+        """The last days of weather; what is older is forgotten."""
+        days = {date.fromisoformat(day): values for day, values in self._weather.items()}
+        newest = max(days)
+        for day in days:
+            if (newest - day).days > REMEMBERED_DAYS:
+                self._weather.remove(day.isoformat())
+        return Weather.of((day, *values[:-1]) for day, values in days.items() if (newest - day).days <= REMEMBERED_DAYS)
+
+    def _newest_model(self) -> Forecaster | None:
+        """The current model; None, said once in the log, while there is none that can be used."""
+        store = Store(Path(self._folder))
+        try:
+            if self._model is None or self._model.version != store.current():
+                self._model = store.load()
+                self._trouble = None
+                log.info("Forecasts are made with model %s", self._model.version)
+        except NoModelError as error:
+            if str(error) != self._trouble:
+                self._trouble = str(error)
+                log.warning("%s %s", error, "The last one goes on." if self._model else "There are no forecasts yet.")
+        return self._model

@@ -1,0 +1,104 @@
+from datetime import UTC, datetime
+
+import pytest
+from fastapi.testclient import TestClient
+
+from board.forecast import Known, Ready, create
+from forecast.forecaster import Forecaster
+from forecast.rolling import replay
+from tests.emission import city
+
+
+@pytest.fixture(scope="module")
+def known() -> Known:
+    town = city(11, complexes=20)
+    past = replay(town.history, town.weather)
+    trained_at = datetime(2026, 11, 21, 1, tzinfo=UTC)
+    model = Forecaster.of(town.history, town.weather, past, nominal=0.9, trained_at=trained_at)
+    return Known(Ready(model, town.weather), {"version": model.version}, model=model)
+
+
+@pytest.fixture
+def client(known: Known) -> TestClient:
+    return TestClient(create(known))
+
+
+@pytest.mark.parametrize("query", ["region=27260", "complex=A00000003"])
+def test_a_forecast_has_its_days_bounds_and_origin(client: TestClient, query: str) -> None:
+    answer = client.get(f"/forecast?{query}").json()
+    assert [day["day"] for day in answer["days"]] == [f"2026-11-{day}" for day in range(21, 28)]
+    assert all(0 <= day["lower"] < day["kg_co2"] < day["upper"] for day in answer["days"])
+    assert {day["weather"] for day in answer["days"]} == {"normal"}
+    assert answer["unit"] == "kg CO2 per day"
+    assert "estimate" in answer["label"]
+    assert (answer["model_version"], answer["weather_until"]) == ("20261121T010000Z", "2026-11-20")
+    assert answer[query.split("=")[0]] == query.split("=")[1]
+
+
+def test_a_past_day_has_its_weather(client: TestClient) -> None:
+    answer = client.get("/forecast?region=27260&days=3&start=2026-11-19").json()
+    assert [day["weather"] for day in answer["days"]] == ["observed", "observed", "normal"]
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "says"),
+    [
+        ("", 422, "give either region or complex"),
+        ("region=27260&complex=A00000003", 422, "give either region or complex"),
+        ("region=2726", 422, "region"),
+        ("region=27260&days=0", 422, "days"),
+        ("region=27260&days=15", 422, "days"),
+        ("region=27260&days=seven", 422, "days"),
+        ("region=27260&start=tomorrow", 422, "start"),
+        ("region=27260&start=2026-12-20", 422, "forecasts reach to 2026-12-04"),
+        ("region=27260&start=1999-01-01", 422, "the weather is known from"),
+        ("region=11110", 404, "27260"),
+        ("complex=nowhere", 404, "A00000003"),
+    ],
+)
+def test_a_wrong_question_is_told_why(client: TestClient, query: str, status: int, says: str) -> None:
+    answer = client.get(f"/forecast?{query}")
+    assert answer.status_code == status
+    assert says in answer.text
+
+
+def test_without_a_model_it_is_up_and_says_what_to_run() -> None:
+    def look(known: Known) -> None:
+        known.trouble = "There is no model in models: run `make train`."
+
+    with TestClient(create(Known(), look)) as client:
+        while client.get("/health").json()["trouble"] is None:
+            pass
+        assert client.get("/health").json()["status"] == "waiting"
+        for path in ("/forecast?region=27260", "/models/current"):
+            answer = client.get(path)
+            assert answer.status_code == 503
+            assert "run `make train`" in answer.json()["detail"]
+
+
+def test_a_failing_look_leaves_what_is_known(known: Known) -> None:
+    def look(known: Known) -> None:
+        message = "out of luck"
+        raise OSError(message)
+
+    one = Known(known.ready, known.described, model=known.model)
+    with TestClient(create(one, look)) as client:
+        while one.trouble is None:
+            pass
+        assert client.get("/forecast?region=27260").status_code == 200
+        assert "out of luck" in client.get("/health").json()["trouble"]
+
+
+def test_newer_emission_asks_for_a_newer_model(known: Known) -> None:
+    assert known.model is not None
+    one = Known(known.ready, known.described, known.model.known_until, model=known.model)
+    client = TestClient(create(one))
+    assert client.get("/models/current").json() == {"version": known.model.version, "hint": None}
+    one.newest_emission = datetime(2026, 12, 31, tzinfo=UTC).date()
+    assert "make train" in client.get("/models/current").json()["hint"]
+
+
+def test_the_interface_is_described(client: TestClient) -> None:
+    paths = client.get("/openapi.json").json()["paths"]
+    assert set(paths) == {"/forecast", "/health", "/models/current"}
+    assert {"404", "422", "503"} <= set(paths["/forecast"]["get"]["responses"])

@@ -1,0 +1,273 @@
+import json
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from forecast import backtest, features
+from forecast.forecaster import Forecaster
+from forecast.history import COMPLEX, REGION, History
+from forecast.rolling import HORIZONS, Replay, TooLittleDataError, replay
+from forecast.store import NoModelError, Store
+from forecast.weather import Climate, Outlook, Weather, degree_days
+from tests.emission import City, city
+
+TRAINED_AT = datetime(2026, 11, 21, 1, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def town() -> City:
+    return city(7, complexes=45)
+
+
+@pytest.fixture(scope="module")
+def past(town: City) -> Replay:
+    return replay(town.history, town.weather)
+
+
+@pytest.fixture(scope="module")
+def model(town: City, past: Replay) -> Forecaster:
+    return Forecaster.of(town.history, town.weather, past, nominal=0.9, trained_at=TRAINED_AT)
+
+
+def flat(celsius: list[float]) -> Weather:
+    mean = np.array(celsius, dtype=float)
+    days = np.datetime64("2026-01-01") + np.arange(len(mean))
+    return Weather(days, mean, mean - 5, mean + 5, np.zeros(len(mean)))
+
+
+class TestWeather:
+    def test_a_missing_day_is_interpolated_and_rain_that_is_missing_is_none(self) -> None:
+        rows = [(date(2026, 1, 3), 4.0, 0.0, 8.0, None), (date(2026, 1, 1), 2.0, -2.0, 6.0, 1.5)]
+        weather = Weather.of(rows)
+        assert weather.days.astype(str).tolist() == ["2026-01-01", "2026-01-02", "2026-01-03"]
+        assert weather.mean.tolist() == [2.0, 3.0, 4.0]
+        assert weather.rain.tolist() == [1.5, 0.0, 0.0]
+
+    def test_a_newest_day_without_temperature_is_not_known(self) -> None:
+        weather = Weather.of([(date(2026, 1, 1), 2.0, 0.0, 4.0, 0.0), (date(2026, 1, 2), None, None, None, 3.0)])
+        assert len(weather) == 1
+
+    @given(st.floats(-20, 20), st.floats(0.1, 8))
+    def test_expected_degree_days_are_those_of_the_normal_distribution(self, excess: float, sigma: float) -> None:
+        mean, spread = degree_days(np.array([excess]), np.array([sigma]))
+        x = np.linspace(excess - 8 * sigma, excess + 8 * sigma, 20_001)
+        density = np.exp(-(((x - excess) / sigma) ** 2) / 2)
+        density /= density.sum()
+        exact = (np.maximum(x, 0) * density).sum()
+        assert mean[0] == pytest.approx(exact, abs=1e-3)
+        assert spread[0] == pytest.approx(np.sqrt((np.maximum(x, 0) ** 2 * density).sum() - exact**2), abs=1e-2)
+
+    def test_known_days_are_not_guessed(self) -> None:
+        mean, spread = degree_days(np.array([3.5, -1.0]), np.zeros(2))
+        assert (mean.tolist(), spread.tolist()) == ([3.5, 0.0], [0.0, 0.0])
+
+    def test_an_anomaly_fades_towards_the_normal(self, town: City) -> None:
+        climate = Climate.of(town.weather)
+        assert 0.5 < climate.persistence < 0.85
+        warm = replace(town.weather, mean=town.weather.mean.copy())
+        warm.mean[-1] += 6
+        ahead = (
+            climate.outlook(warm, HORIZONS).mean[-HORIZONS:] - climate.outlook(town.weather, HORIZONS).mean[-HORIZONS:]
+        )
+        assert ahead == pytest.approx(6 * climate.persistence ** np.arange(1, HORIZONS + 1))
+
+    def test_less_than_a_year_is_refused(self) -> None:
+        with pytest.raises(ValueError, match="100 days of weather"):
+            Climate.of(flat([5.0] * 100))
+
+
+class TestFeatures:
+    @pytest.mark.parametrize(
+        ("day", "holiday"),
+        [
+            ("2026-02-17", 1),
+            ("2026-03-02", 1),
+            ("2026-09-25", 1),
+            ("2026-11-20", 0),
+            ("2026-10-09", 1),
+            ("2026-10-12", 0),
+        ],
+    )
+    def test_korean_holidays_and_their_substitutes(self, day: str, holiday: int) -> None:
+        assert features.is_holiday(np.array([day], dtype="datetime64[D]")).tolist() == [holiday]
+
+    def test_weekdays(self) -> None:
+        days = np.array(["2026-11-16", "2026-11-21", "2026-11-22"], dtype="datetime64[D]")
+        assert features.weekdays(days).tolist() == [0, 5, 6]
+
+    def test_every_name_has_its_column(self) -> None:
+        weather = flat([10, 12, 30, 11, 9, 8, 7, 6, 5])
+        outlook = observed(weather)
+        matrix = features.matrix(outlook)
+        assert matrix.shape == (9, len(features.NAMES))
+        column = {name: matrix[:, number] for number, name in enumerate(features.NAMES)}
+        assert column["hdd"].tolist() == [8, 6, 0, 7, 9, 10, 11, 12, 13]
+        assert column["cdd"][2] == 6
+        assert column["yesterday"][1:].tolist() == weather.mean[:-1].tolist()
+        assert column["week"][-1] == pytest.approx(weather.mean[-7:].mean())
+        assert column["holiday"][0] == 1
+        assert column["saturday"].tolist() == [0, 0, 1, 0, 0, 0, 0, 0, 0]
+
+
+def observed(weather: Weather) -> Outlook:
+    return Climate(np.zeros((5, 4)), 0.5, 1.0, 0.1).outlook(weather, 0)
+
+
+class TestNoLeakage:
+    def test_what_comes_later_changes_no_forecast_made_before(self, town: City, past: Replay) -> None:
+        # Everything after a morning is made absurd; what was forecast on that morning must stay.
+        number = len(past.mornings) // 2
+        morning = past.mornings[number]
+        at = int(np.searchsorted(town.weather.days, morning))
+        weather = replace(town.weather, mean=town.weather.mean.copy(), rain=town.weather.rain.copy())
+        weather.mean[at:] += 15
+        weather.rain[at:] += 100
+        kg = town.history.kg.copy()
+        kg[:, at:] *= 50
+        again = replay(replace(town.history, kg=kg), weather)
+        for way in ("forecast", "weather_sigma", "last_week", "month_mean"):
+            before, after = getattr(past, way)[number], getattr(again, way)[number]
+            assert np.array_equal(before, after, equal_nan=True), way
+        assert not np.array_equal(past.actual[number], again.actual[number], equal_nan=True)
+
+    def test_months_that_were_not_published_yet_are_not_used(self, town: City, past: Replay) -> None:
+        behind = town.history.behind()
+        assert set(behind) <= {1.0, 2.0, 3.0, 4.0}
+        morning = np.datetime64("2026-06-20")
+        then = town.history.as_of(morning, behind)
+        for late, kg in zip(behind, then.kg, strict=True):
+            newest = then.days[np.isfinite(kg)][-1].astype("datetime64[M]")
+            assert newest <= np.datetime64("2026-06") - int(late)
+        assert (past.known_until < past.mornings[:, None]).all()
+
+    def test_a_complex_that_has_left_counts_no_longer(self, town: City) -> None:
+        kg = town.history.kg.copy()
+        kg[0, town.history.days >= np.datetime64("2026-01-01")] = np.nan
+        kg[1] = np.nan
+        assert replace(town.history, kg=kg).current().ids == town.ids[2:]
+
+
+class TestRegions:
+    def test_a_region_is_its_complexes_per_household(self) -> None:
+        days = np.datetime64("2026-01-01") + np.arange(3)
+        kg = np.array([[10.0, 20.0, 30.0], [90.0, np.nan, 90.0], [7.0, 7.0, np.nan]])
+        history = History(days, ["a", "b", "c"], ["27110", "27110", "27260"], np.array([10.0, 30.0, 7.0]), kg)
+        entities = history.entities()
+        assert entities.scopes == [REGION, REGION, COMPLEX, COMPLEX, COMPLEX]
+        assert entities.households.tolist() == [40, 7, 10, 30, 7]
+        # On the second day only a quarter of the households are known: that is not the region.
+        assert np.array_equal(entities.per_household[0], [2.5, np.nan, 3.0], equal_nan=True)
+
+
+class TestBacktest:
+    def test_it_beats_both_baselines_at_every_horizon(self, past: Replay) -> None:
+        found = backtest.scores(past, 0.9)
+        assert set(found) == {REGION, COMPLEX}
+        for scope, ways in found.items():
+            for horizon in range(backtest.SHOWN_DAYS):
+                for baseline in backtest.BASELINES:
+                    assert ways[backtest.FORECAST][horizon].mae < ways[baseline][horizon].mae, (
+                        scope,
+                        baseline,
+                        horizon,
+                    )
+            weatherless, with_weather = ways[backtest.FORECAST], ways[backtest.OBSERVED]
+            assert np.mean([row.mae for row in with_weather]) < 0.6 * np.mean([row.mae for row in weatherless])
+
+    def test_intervals_cover_what_they_say(self) -> None:
+        # Mornings of one history share its weather, so coverage is judged over several.
+        coverage: dict[str, list[float]] = {}
+        for seed in range(4):
+            town = city(100 + seed, complexes=30)
+            for scope, ways in backtest.scores(replay(town.history, town.weather), 0.9).items():
+                rows = ways[backtest.FORECAST]
+                coverage.setdefault(scope, []).append(float(np.mean([row.coverage or 0 for row in rows])))
+        for scope, shares in coverage.items():
+            assert np.mean(shares) == pytest.approx(0.9, abs=0.05), (scope, shares)
+
+    def test_too_little_data_says_how_little(self) -> None:
+        town = city(3, complexes=12, first=date(2025, 12, 1))
+        with pytest.raises(TooLittleDataError, match=r"known of \d+ months; 15 are needed"):
+            replay(town.history, town.weather)
+
+
+class TestForecaster:
+    def test_the_same_inputs_give_the_same_rows(self, town: City, model: Forecaster) -> None:
+        assert list(model.rows(town.weather, 7)) == list(model.rows(town.weather, 7))
+
+    def test_rows_are_complete_and_in_order(self, town: City, model: Forecaster) -> None:
+        rows = list(model.rows(town.weather, 7))
+        assert len(rows) == 7 * (len(set(town.regions)) + len(town.ids))
+        assert {row.day for row in rows} == {date(2026, 11, day) for day in range(21, 28)}
+        assert all(0 <= row.lower <= row.kg_co2 <= row.upper for row in rows)
+        assert {row.scope for row in rows} == {REGION, COMPLEX}
+
+    def test_newer_weather_and_newer_models_have_higher_versions(self, town: City, model: Forecaster) -> None:
+        def version(model: Forecaster, weather: Weather) -> int:
+            return next(model.rows(weather, 1)).version
+
+        yesterday = town.weather.before(town.weather.days[-1])
+        newer = replace(model, trained_at=datetime(2027, 1, 1, tzinfo=UTC))
+        assert version(model, yesterday) < version(newer, yesterday) < version(model, town.weather) < 2**63
+
+    def test_the_last_days_of_weather_are_enough(self, town: City, model: Forecaster) -> None:
+        recent = Weather.of(
+            list(zip(town.weather.days.astype(object), *list(vars(town.weather).values())[1:], strict=True))[-20:]
+        )
+        rows, all_rows = list(model.rows(recent, 7)), list(model.rows(town.weather, 7))
+        assert [row.kg_co2 for row in rows] == pytest.approx([row.kg_co2 for row in all_rows], abs=0.002)
+
+    def test_the_past_is_estimated_with_its_weather_and_narrower(self, town: City, model: Forecaster) -> None:
+        made = model.forecast(town.weather, town.weather.days[-1] - 2, 7)
+        assert made.observed.tolist() == [True] * 3 + [False] * 4
+        width = ((made.upper - made.lower) / made.kg)[: len(set(town.regions))]
+        assert width[:, :3].max() < width[:, 4:].min()
+
+    def test_days_too_far_ahead_are_refused(self, town: City, model: Forecaster) -> None:
+        with pytest.raises(ValueError, match="forecasts reach to 2026-12-04"):
+            model.forecast(town.weather, town.weather.days[-1] + 10, 7)
+
+
+class TestStore:
+    def test_a_model_comes_back_as_it_was(self, tmp_path: Path, town: City, model: Forecaster) -> None:
+        store = Store(tmp_path / "models")
+        store.save(model, {"a": 1}, {"b": 2})
+        assert list(store.load().rows(town.weather, 7)) == list(model.rows(town.weather, 7))
+        assert store.current() == model.version == "20261121T010000Z"
+        described = store.described()
+        assert (described["metrics"], described["data"]) == ({"a": 1}, {"b": 2})
+        assert described["features"] == list(features.NAMES)
+        newer = replace(model, version="20270101T000000Z")
+        store.save(newer, {}, {})
+        assert store.load().version == newer.version
+        assert store.load(model.version).version == model.version
+
+    def test_the_file_holds_no_class_of_this_project(self, tmp_path: Path, model: Forecaster) -> None:
+        file = Store(tmp_path).save(model, {}, {})
+        raw = tmp_path / "raw"
+        joblib.dump(joblib.load(file), raw)
+        assert b"forecast." not in raw.read_bytes()
+
+    def test_no_model_names_the_command(self, tmp_path: Path) -> None:
+        with pytest.raises(NoModelError, match="run `make train`"):
+            Store(tmp_path).load()
+
+    def test_another_scikit_learn_is_refused(self, tmp_path: Path, model: Forecaster) -> None:
+        beside = Store(tmp_path).save(model, {}, {}).with_suffix(".json")
+        described = json.loads(beside.read_text())
+        described["libraries"]["scikit-learn"] = "0.1"
+        beside.write_text(json.dumps(described))
+        with pytest.raises(NoModelError, match=r"trained with scikit-learn 0\.1, here is .*make train"):
+            Store(tmp_path).load()
+
+    def test_a_file_that_is_cut_is_refused(self, tmp_path: Path, model: Forecaster) -> None:
+        file = Store(tmp_path).save(model, {}, {})
+        file.write_bytes(file.read_bytes()[:500])
+        with pytest.raises(NoModelError, match="can't be read"):
+            Store(tmp_path).load()

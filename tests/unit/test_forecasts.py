@@ -1,0 +1,170 @@
+"""The forecast inside a job, without a cluster: what it remembers, when it forecasts, what it says without a model."""
+
+import logging
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyflink.common import Row
+
+from forecast.forecaster import Forecaster
+from forecast.rolling import replay
+from forecast.store import Store
+from forecast.weather import Weather
+from jobs.forecasts import REMEMBERED_DAYS, ForecastAhead
+from tests.emission import City, city
+
+
+class Clock:
+    """Context, timers and states of one key."""
+
+    def __init__(self) -> None:
+        self.now = 0
+        self.timers: list[int] = []
+        self.days: dict[str, Any] = {}
+        self.due: int | None = None
+
+    # What an operator asks of its contexts.
+    def timer_service(self) -> "Clock":
+        return self
+
+    def current_processing_time(self) -> int:
+        return self.now
+
+    def register_processing_time_timer(self, at: int) -> None:
+        self.timers.append(at)
+
+    def get_map_state(self, _: object) -> "Days":
+        return Days(self.days)
+
+    def get_state(self, _: object) -> "Clock":
+        return self
+
+    def value(self) -> int | None:
+        return self.due
+
+    def update(self, due: int) -> None:
+        self.due = due
+
+    def clear(self) -> None:
+        self.due = None
+
+
+class Days:
+    def __init__(self, days: dict[str, Any]) -> None:
+        self._days = days
+
+    def get(self, day: str) -> Any:
+        return self._days.get(day)
+
+    def put(self, day: str, values: Any) -> None:
+        self._days[day] = values
+
+    def remove(self, day: str) -> None:
+        del self._days[day]
+
+    def items(self) -> Any:
+        return list(self._days.items())
+
+
+class Operator:
+    """The operator with its clock."""
+
+    def __init__(self, folder: Path) -> None:
+        self.clock = Clock()
+        self.function = ForecastAhead(str(folder), 7, 2_000)
+        self.function.open(self.clock)
+
+    def take(self, *rows: Row) -> None:
+        for row in rows:
+            assert list(self.function.process_element(row, self.clock)) == []
+
+    def until(self, now: int) -> list[Row]:
+        made: list[Row] = []
+        while due := [at for at in self.clock.timers if at <= now]:
+            self.clock.now = min(due)
+            self.clock.timers.remove(self.clock.now)
+            made += self.function.on_timer(self.clock.now, self.clock)
+        self.clock.now = now
+        return made
+
+
+@pytest.fixture(scope="module")
+def town() -> City:
+    return city(5, complexes=20)
+
+
+@pytest.fixture(scope="module")
+def model(town: City) -> Forecaster:
+    past = replay(town.history, town.weather)
+    return Forecaster.of(town.history, town.weather, past, nominal=0.9, trained_at=datetime(2026, 11, 21, tzinfo=UTC))
+
+
+def rows(weather: Weather, version: int = 1) -> list[Row]:
+    parts = weather.mean, weather.low, weather.high, weather.rain
+    return [
+        Row("143", str(day), *map(float, values), 0.0, None, version)
+        for day, *values in zip(weather.days, *parts, strict=True)
+    ]
+
+
+def test_a_backfill_is_forecast_once_from_its_newest_day(tmp_path: Path, town: City, model: Forecaster) -> None:
+    Store(tmp_path).save(model, {}, {})
+    operator = Operator(tmp_path)
+    backfill = rows(town.weather)
+    made = []
+    for number in range(0, len(backfill), 100):  # in any order, a second apart
+        operator.take(*reversed(backfill[number : number + 100]))
+        made += operator.until(operator.clock.now + 1_000)
+    assert made == []
+    made = operator.until(operator.clock.now + 2_000)
+    assert len(made) == 7 * len(model.ids)
+    assert {row[2] for row in made} == {f"2026-11-{day}" for day in range(21, 28)}
+    expected = {(row.scope, row.id, row.day.isoformat()): row for row in model.rows(town.weather, 7)}
+    for scope, own, day, kg, lower, upper, version, guard in made:
+        row = expected[scope, own, day]
+        assert (kg, lower, upper) == pytest.approx(row[3:6], abs=0.002)
+        assert (version, guard) == (row.model_version, row.version)
+    assert len(operator.clock.days) == REMEMBERED_DAYS + 1
+    assert operator.until(operator.clock.now + 60_000) == []
+
+
+def test_each_new_day_is_forecast_and_an_older_version_is_left(tmp_path: Path, town: City, model: Forecaster) -> None:
+    Store(tmp_path).save(model, {}, {})
+    operator = Operator(tmp_path)
+    *before, last = rows(town.weather, version=5)[-20:]
+    operator.take(*before)
+    first = operator.until(2_000)
+    operator.take(last)
+    second = operator.until(10_000)
+    assert max(row[7] for row in first) < min(row[7] for row in second)
+    older = Row(*last[:2], -40.0, *last[3:-1], 4)
+    operator.take(older)
+    assert operator.until(20_000) == []
+    corrected = Row(*last[:2], -10.0, *last[3:-1], 6)
+    operator.take(corrected)
+    third = operator.until(30_000)
+    assert third[0][7] == second[0][7]
+    assert third[0][3] > second[0][3]
+
+
+def test_a_day_without_a_temperature_is_no_new_weather(tmp_path: Path) -> None:
+    operator = Operator(tmp_path)
+    operator.take(Row("143", "2026-11-20", None, None, None, 0.0, 0.0, None, 1))
+    assert operator.clock.timers == []
+
+
+def test_without_a_model_it_says_so_once_and_takes_one_up_later(
+    tmp_path: Path, town: City, model: Forecaster, caplog: pytest.LogCaptureFixture
+) -> None:
+    operator = Operator(tmp_path / "models")
+    with caplog.at_level(logging.WARNING):
+        for row in rows(town.weather)[-20:-1]:
+            operator.take(row)
+            assert operator.until(operator.clock.now + 5_000) == []
+    assert len(caplog.records) == 1
+    assert "run `make train`" in caplog.text
+    Store(tmp_path / "models").save(model, {}, {})
+    operator.take(rows(town.weather)[-1])
+    assert len(operator.until(operator.clock.now + 5_000)) == 7 * len(model.ids)
