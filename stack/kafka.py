@@ -29,7 +29,8 @@ def prepare(context: Context) -> None:
         file = context.write(f"kafka-{node}.properties", properties(_configuration(context, node)))
         if not (_data(context, node) / "meta.properties").is_file():
             command = [*_java(context, heap="128m"), "kafka.tools.StorageTool", "format", "--config", str(file)]
-            command += ["--cluster-id", context.credentials.kafka_cluster]
+            # One word: an id may begin with a hyphen.
+            command += [f"--cluster-id={context.credentials.kafka_cluster}"]
             formatting.append(
                 subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd="/")
             )
