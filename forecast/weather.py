@@ -51,14 +51,14 @@ class Weather:
         days = np.arange(there[0], there[-1] + 1)
         columns = np.array([known[day] for day in there], dtype=float).T
 
-        def filled(column: Floats) -> Floats:
-            fine = np.isfinite(column)
-            position = (days - days[0]).astype(float)
-            return (
-                np.interp(position, (there[fine] - days[0]).astype(float), column[fine]) if fine.any() else columns[0]
-            )
+        position, known_at = ((part - days[0]).astype(float) for part in (days, there))
 
-        mean, low, high = (filled(column) for column in columns[:3])
+        def filled(column: Floats, otherwise: Floats) -> Floats:
+            fine = np.isfinite(column)
+            return np.interp(position, known_at[fine], column[fine]) if fine.any() else otherwise
+
+        mean = np.interp(position, known_at, columns[0])
+        low, high = (filled(column, mean) for column in columns[1:3])
         rain = np.zeros(len(days))
         rain[(there - days[0]).astype(int)] = np.nan_to_num(columns[3])
         return cls(days, mean, np.minimum(low, mean), np.maximum(high, mean), rain)

@@ -18,10 +18,14 @@ from conf.settings import ROOT, Settings, load
 from forecast import train
 from forecast.store import Store
 from sinks import postgres
+from tests import carbon
 from tests.emission import City, city
 
 pytestmark = pytest.mark.postgres
-TABLES = "complexes, weather_daily, emission_per_complex_month, emission_per_complex_day, emission_per_region_day"
+TABLES = (
+    "complexes, weather_daily, emission_per_complex_month, emission_per_complex_day, emission_per_region_day,"
+    " emission_forecast"
+)
 
 
 @pytest.fixture
@@ -186,3 +190,34 @@ def test_too_short_a_history_says_how_short(settings: Settings, capsys: pytest.C
     assert train.main([]) == 1
     assert "15 are needed" in capsys.readouterr().err
     assert not settings.models.exists()
+
+
+@pytest.mark.kafka
+@pytest.mark.elasticsearch
+@pytest.mark.flink
+@pytest.mark.timeout(600)
+def test_the_job_forecasts_when_new_weather_arrives(settings: Settings) -> None:
+    town = city(23, complexes=20)
+    fill(settings, town)
+    assert train.main([]) == 0
+    model = Store(settings.models).load()
+    history = carbon.History()
+    for day, mean, low, high, rain in zip(*vars(town.weather).values(), strict=True):
+        values = {"avgTa": mean, "minTa": low, "maxTa": high, "sumRn": rain}
+        history.measure(day.astype(object), **{name: str(value) for name, value in values.items()}, ddMes="", avgRhm="")
+
+    def forecast() -> dict[tuple[object, ...], float]:
+        with postgres.connect(settings) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT scope, id, day, kg_co2 FROM emission_forecast")
+            return {tuple(key): float(kg) for *key, kg in cursor.fetchall()}
+
+    expected = {(row.scope, row.id, row.day): row.kg_co2 for row in model.rows(town.weather, settings.forecast.days)}
+    with carbon.running(settings, lambda: history.send(settings)):
+        carbon.await_that(lambda: set(forecast()) >= set(expected), 180, "all days ahead are forecast")
+        assert {key: kg for key, kg in forecast().items() if key in expected} == pytest.approx(expected, abs=0.0011)
+        history.measure(date(2026, 11, 21), avgTa="-9.0", minTa="-15.0", maxTa="-4.0", sumRn="", ddMes="", avgRhm="")
+        history.send(settings)
+        eighth = ("region", "27260", date(2026, 11, 28))
+        carbon.await_that(lambda: eighth in forecast(), 60, "the new day moves the forecast on")
+        following = ("region", "27260", date(2026, 11, 22))
+        assert forecast()[following] > expected[following]

@@ -42,6 +42,12 @@ def flat(celsius: list[float]) -> Weather:
 
 
 class TestWeather:
+    def test_extremes_that_no_day_has_are_the_means(self) -> None:
+        weather = Weather.of(
+            [(date(2026, 1, 1), 2.0, float("nan"), None, None), (date(2026, 1, 4), 5.0, float("nan"), None, None)]
+        )
+        assert weather.low.tolist() == weather.high.tolist() == weather.mean.tolist() == [2.0, 3.0, 4.0, 5.0]
+
     def test_a_missing_day_is_interpolated_and_rain_that_is_missing_is_none(self) -> None:
         rows = [(date(2026, 1, 3), 4.0, 0.0, 8.0, None), (date(2026, 1, 1), 2.0, -2.0, 6.0, 1.5)]
         weather = Weather.of(rows)
