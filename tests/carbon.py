@@ -15,6 +15,7 @@ from typing import Any
 
 import polars as pl
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import KafkaError
 from psycopg2 import sql
 
 from conf.settings import Settings, load
@@ -427,7 +428,12 @@ def settle(settings: Settings, seconds: float) -> None:
         ):
             places = [TopicPartition(topic, n) for topic in TOPICS for n in consumer.partitions_for_topic(topic) or ()]
             ends = consumer.end_offsets(places)
-            read = admin.list_group_offsets({f"citystream.{JOB}": None})[f"citystream.{JOB}"]
+            try:
+                read = admin.list_group_offsets({f"citystream.{JOB}": None})[f"citystream.{JOB}"]
+            except KafkaError as error:
+                if not error.retriable:
+                    raise
+                return len(places)  # the group's coordinator is moving
             return sum(max(0, end - (read[place].offset if place in read else 0)) for place, end in ends.items())
 
     def completed() -> int:
