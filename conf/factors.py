@@ -64,9 +64,8 @@ def load(file: Path = FILE) -> list[Factor]:
     try:
         return _File.model_validate(yaml.safe_load(file.read_text(encoding="utf-8"))).factors
     except ValidationError as error:
-        lines = [f"  {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)]
-        message = "\n".join([f"Wrong emission factors ({file}):", *lines])
-        raise SettingsError(message) from None
+        what = f"emission factors ({file})"
+        raise SettingsError.of(what, error) from None
     except (OSError, yaml.YAMLError) as error:
         message = f"{file} can't be read as YAML: {error}"
         raise SettingsError(message) from None

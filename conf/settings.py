@@ -37,6 +37,12 @@ ADDRESSES = {
 class SettingsError(Exception):
     """A setting is missing or wrong; the message names the key and what to change."""
 
+    @classmethod
+    def of(cls, what: str, error: ValidationError) -> "SettingsError":
+        """`what` is wrong, and a line for each key that is."""
+        lines = [f"  {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)]
+        return cls("\n".join([f"Wrong {what}:", *lines]))
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -375,9 +381,8 @@ def load() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        lines = [f"  {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)]
-        message = "\n".join([f"Wrong settings ({FILE.relative_to(ROOT)} or the environment):", *lines])
-        raise SettingsError(message) from None
+        what = f"settings ({FILE.relative_to(ROOT)} or the environment)"
+        raise SettingsError.of(what, error) from None
     except yaml.YAMLError as error:
         message = f"{FILE.relative_to(ROOT)} is not valid YAML: {error}"
         raise SettingsError(message) from None

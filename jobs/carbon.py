@@ -3,19 +3,17 @@
 Submit it with `flink run --detached --jarfile sinks/java/target/citystream-sinks.jar --python jobs/carbon.py`.
 """
 
-import sys
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
-import cloudpickle
 from pyflink.common import Row, TypeInformation, Types
 from pyflink.datastream import DataStream, StreamExecutionEnvironment
 
 import forecast
 import jobs
 from conf import factors
-from conf.settings import Carbon, Settings, SettingsError, load
+from conf.settings import Carbon, Settings
 from jobs.emissions import (
     COMPLEX_DAYS,
     COMPLEX_MONTHS,
@@ -26,7 +24,7 @@ from jobs.emissions import (
     PerComplex,
     PerMonth,
 )
-from jobs.environment import environment
+from jobs.environment import environment, submit
 from jobs.forecasts import forecasts
 from jobs.gather import gather
 from jobs.records import decode, records
@@ -34,7 +32,6 @@ from jobs.rules import complexes, energy, weather
 from jobs.rules.emission import Factor, Factors
 from jobs.streams import keyed, rows, side
 from sinks import elasticsearch, kafka, postgres
-from sinks.errors import NotReadyError
 
 NAME = "carbon"
 # Each topic, and how its records are read.
@@ -210,16 +207,5 @@ def known_factors(*, heat: bool) -> Factors:
     )
 
 
-def main() -> None:
-    """Build the job and hand it to the cluster."""
-    # The cluster's Python workers get these packages' code with the job itself and need not have them installed.
-    cloudpickle.register_pickle_by_value(jobs)
-    cloudpickle.register_pickle_by_value(forecast)
-    build(load()).execute(NAME)
-
-
 if __name__ == "__main__":
-    try:
-        main()
-    except (SettingsError, NotReadyError) as error:
-        sys.exit(str(error))
+    submit(build, NAME, carrying=[jobs, forecast])

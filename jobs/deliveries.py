@@ -3,19 +3,15 @@
 Submit it with `flink run --detached --jarfile sinks/java/target/citystream-sinks.jar --python jobs/deliveries.py`.
 """
 
-import sys
-
-import cloudpickle
 from pyflink.datastream import StreamExecutionEnvironment
 
 import jobs
-from conf.settings import Settings, SettingsError, load
+from conf.settings import Settings
 from jobs.decode import part
-from jobs.environment import environment
+from jobs.environment import environment, submit
 from jobs.streams import rows, sql
 from jobs.totals import combine, first_per_key, fold
 from sinks import elasticsearch, kafka, postgres
-from sinks.errors import NotReadyError
 
 NAME = "deliveries"
 LEDGER = "delivery_information"
@@ -72,15 +68,5 @@ def build(settings: Settings) -> StreamExecutionEnvironment:
     return env
 
 
-def main() -> None:
-    """Build the job and hand it to the cluster."""
-    # The cluster's Python workers get this package's code with the job itself and need not have it installed.
-    cloudpickle.register_pickle_by_value(jobs)
-    build(load()).execute(NAME)
-
-
 if __name__ == "__main__":
-    try:
-        main()
-    except (SettingsError, NotReadyError) as error:
-        sys.exit(str(error))
+    submit(build, NAME, carrying=[jobs])

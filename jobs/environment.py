@@ -1,10 +1,16 @@
-"""The execution environment every job runs in: checkpoints, state, time zone, object reuse."""
+"""The execution environment every job runs in: checkpoints, state, time zone, object reuse; and how it is submitted."""
 
+import sys
+from collections.abc import Callable, Sequence
+from types import ModuleType
+
+import cloudpickle
 from pyflink.common import Configuration
 from pyflink.datastream import CheckpointingMode, StreamExecutionEnvironment
 from pyflink.table import StreamTableEnvironment
 
-from conf.settings import Settings
+from conf.settings import Settings, SettingsError, load
+from sinks.errors import NotReadyError
 
 
 def environment(
@@ -37,3 +43,21 @@ def environment(
     env = StreamExecutionEnvironment.get_execution_environment(configuration)
     env.get_checkpoint_config().set_checkpointing_mode(CheckpointingMode.EXACTLY_ONCE)
     return env, StreamTableEnvironment.create(env)
+
+
+def submit(
+    build: Callable[[Settings], StreamExecutionEnvironment], name: str, *, carrying: Sequence[ModuleType]
+) -> None:
+    """Build a job and hand it to the cluster; end the process with one sentence where that can't be done.
+
+    Args:
+        build: makes the job from the settings.
+        name: the job's name.
+        carrying: the packages whose code travels with the job, because Python workers need not have them installed.
+    """
+    for package in carrying:
+        cloudpickle.register_pickle_by_value(package)
+    try:
+        build(load()).execute(name)
+    except (SettingsError, NotReadyError) as error:
+        sys.exit(str(error))

@@ -22,7 +22,8 @@ from conf.settings import Settings, load
 from sinks import elasticsearch, kafka, postgres
 from stack import control
 from stack.cluster import Cluster
-from tests.deliveries import await_that
+from tests import slate
+from tests.slate import await_that
 
 JOB = "carbon"
 TOPICS = ("complexes", "energy.usage", "weather.daily")
@@ -470,18 +471,8 @@ def raw(letter: dict[str, Any]) -> bytes | None:
 
 def clean_slate(settings: Settings) -> None:
     """No job, empty topics, tables and index."""
-    cluster = Cluster(settings.flink.url)
-    while job := cluster.running(JOB):
-        with contextlib.suppress(Exception):
-            cluster.cancel(job)
-        time.sleep(0.5)
-    (settings.stack.path / "jobs" / f"{JOB}.jsonl").unlink(missing_ok=True)
-    mine = {name for topic in TOPICS for name in (topic, kafka.dead_letter_topic(topic))}
-    with contextlib.closing(kafka.admin(settings)) as admin:
-        if there := set(admin.list_topics()) & mine:
-            admin.delete_topics(list(there))
-        await_that(lambda: not set(admin.list_topics()) & mine, 60, "the topics are deleted")
-    kafka.create_topics(settings)
+    slate.without_job(settings, JOB)
+    slate.with_empty_topics(settings, TOPICS)
     with postgres.connect(settings) as connection, connection.cursor() as cursor:
         cursor.execute("TRUNCATE " + ", ".join(KEYS))
     with elasticsearch.client(settings) as client:

@@ -6,11 +6,15 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from conf.settings import ADDRESSES
 
 ROOT = Path(__file__).resolve().parent.parent
+# No example fails for being slow: how long it takes says how busy the machine is.
+hypothesis.settings.register_profile("citystream", deadline=None)
+hypothesis.settings.load_profile("citystream")
 SERVICES = {"kafka", "postgres", "elasticsearch", "flink", "chaos"}
 
 # Before anything reads the settings: this suite has ports and data of its own.

@@ -5,7 +5,6 @@ import contextlib
 import json
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from generators.deliveries import read_manifest
 from sinks import elasticsearch, kafka, postgres
 from stack import control, reconcile
 from stack.cluster import Cluster
+from tests import slate
 
 TOPIC = "deliveries"
 LETTERS = kafka.dead_letter_topic(TOPIC)
@@ -25,18 +25,8 @@ LETTERS = kafka.dead_letter_topic(TOPIC)
 
 def clean_slate(settings: Settings) -> None:
     """No job, empty topics, tables, indices and staging."""
-    cluster = Cluster(settings.flink.url)
-    while job := cluster.running(TOPIC):
-        with contextlib.suppress(Exception):
-            cluster.cancel(job)
-        time.sleep(0.5)
-    (settings.stack.path / "jobs" / f"{TOPIC}.jsonl").unlink(missing_ok=True)
-    with contextlib.closing(kafka.admin(settings)) as admin:
-        there = set(admin.list_topics()) & {TOPIC, LETTERS}
-        if there:
-            admin.delete_topics(list(there))
-        await_that(lambda: not set(admin.list_topics()) & {TOPIC, LETTERS}, 30, "the topics are deleted")
-    kafka.create_topics(settings)
+    slate.without_job(settings, TOPIC)
+    slate.with_empty_topics(settings, [TOPIC])
     with postgres.connect(settings) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'staging' AND tablename LIKE 'e\\_%'")
         for (table,) in cursor.fetchall():
@@ -46,15 +36,6 @@ def clean_slate(settings: Settings) -> None:
     with elasticsearch.client(settings) as client:
         for index in (TOPIC, *reconcile.TOTALS):
             client.options(ignore_status=404).indices.delete(index=index)
-
-
-def await_that(condition, seconds: float, what: str) -> float:  # type: ignore[no-untyped-def]  # noqa: ANN001
-    """Wait until the condition holds; return how many seconds it took."""
-    began = time.monotonic()
-    while not condition():
-        assert time.monotonic() - began < seconds, f"not within {seconds:.0f} s: {what}"
-        time.sleep(0.2)
-    return time.monotonic() - began
 
 
 class Generator:

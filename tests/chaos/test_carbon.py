@@ -15,7 +15,7 @@ from sinks import postgres
 from sinks.errors import NotReadyError
 from stack.cluster import Cluster
 from stack.lifecycle import LocalStack
-from tests import carbon
+from tests import carbon, slate
 from tests.chaos.test_deliveries import descendants
 
 pytestmark = [pytest.mark.chaos, pytest.mark.kafka, pytest.mark.postgres, pytest.mark.elasticsearch, pytest.mark.flink]
@@ -44,7 +44,7 @@ def kill(settings: Settings, what: str, dice: random.Random) -> None:
     job = cluster.running(carbon.JOB) or ""
     if what == "PostgreSQL":
         os.kill(stack.require("postgres").pid, signal.SIGKILL)
-        carbon.await_that(lambda: rows(settings) >= 0, RECOVERY_SECONDS, "PostgreSQL is back")
+        slate.await_that(lambda: rows(settings) >= 0, RECOVERY_SECONDS, "PostgreSQL is back")
         return
 
     def victims() -> list[psutil.Process]:
@@ -55,11 +55,11 @@ def kill(settings: Settings, what: str, dice: random.Random) -> None:
         return [worker for manager in managers for worker in descendants(manager, "pyflink.fn_execution")]
 
     # A job that is just being restarted has none for a moment.
-    carbon.await_that(victims, RECOVERY_SECONDS, f"there is a {what}")
+    slate.await_that(victims, RECOVERY_SECONDS, f"there is a {what}")
     victim = dice.choice(victims())
     killed_at = time.time()
     victim.send_signal(signal.SIGKILL)
-    carbon.await_that(lambda: cluster.last_start(job) > killed_at, RECOVERY_SECONDS, f"the loss of a {what} is noticed")
+    slate.await_that(lambda: cluster.last_start(job) > killed_at, RECOVERY_SECONDS, f"the loss of a {what} is noticed")
 
 
 @pytest.mark.timeout(1800)

@@ -14,7 +14,7 @@ from sinks.errors import NotReadyError
 from stack import control
 from stack.cluster import Cluster
 from stack.lifecycle import LocalStack
-from tests import deliveries
+from tests import deliveries, slate
 
 pytestmark = [pytest.mark.chaos, pytest.mark.kafka, pytest.mark.postgres, pytest.mark.elasticsearch, pytest.mark.flink]
 
@@ -101,19 +101,19 @@ def test_nothing_is_lost_or_doubled_whatever_is_killed(tmp_path: Path, capsys: p
             duplicate_share=0.01,
         ) as generator,
     ):
-        deliveries.await_that(lambda: counted(settings) > 0, 60, "the job counts orders")
+        slate.await_that(lambda: counted(settings) > 0, 60, "the job counts orders")
         for number, kill in enumerate(kills):
             time.sleep(dice.uniform(*BETWEEN))
             victim = dice.choice(VICTIMS[kill](settings))
             victim.send_signal(signal.SIGKILL)
             began, killed_at = time.monotonic(), time.time()
-            deliveries.await_that(
+            slate.await_that(
                 lambda killed_at=killed_at: restarted(cluster) > killed_at,
                 RECOVERY_SECONDS,
                 f"the loss of a {kill} is noticed",
             )
             before = counted(settings)
-            deliveries.await_that(
+            slate.await_that(
                 lambda before=before: counted(settings) > before,
                 RECOVERY_SECONDS,
                 f"counting goes on after the loss of a {kill}",

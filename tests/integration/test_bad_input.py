@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from stack.cluster import Cluster
-from tests import deliveries
+from tests import deliveries, slate
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.elasticsearch, pytest.mark.flink]
 
@@ -77,7 +77,7 @@ def outcome(servers: None) -> Iterator[dict[str, object]]:
         deliveries.send(settings, order(), order(pay=1), key=b"another key")  # the id of the first again, twice
         deliveries.send(settings, order(order_id="good-2", extra={"nested": [1, {"deep": None}]}, complex_id=None))
         deliveries.send(settings, order(order_id="good-3", complex_id=..., ordered_at="2026-11-20T14:59:59.999Z"))
-        deliveries.await_that(
+        slate.await_that(
             lambda: len(deliveries.ledger_ids(settings)) >= 3 and len(deliveries.dead_letters(settings)) >= len(values),
             90,
             "all records are in the ledger or the dead letters",

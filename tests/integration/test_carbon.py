@@ -14,7 +14,7 @@ from sinks import elasticsearch, kafka, postgres
 from sinks.errors import NotReadyError
 from stack import control
 from stack.cluster import Cluster
-from tests import carbon
+from tests import carbon, slate
 from tests.carbon import History
 
 pytestmark = [
@@ -147,7 +147,7 @@ def test_every_bad_record_is_one_dead_letter_with_its_bytes(history: History) ->
     history.raw("complexes", None, b'{"complex_id": "A00001", "name": "\\ud800"}')  # and no key
     history.raw("weather.daily", "143|2026-05-01", b'{"stnId": "143", "tm": "2026-05-01", "avgTa": 17}')
     history.send(settings)
-    carbon.await_that(
+    slate.await_that(
         lambda: len(carbon.dead_letters(settings, "energy.usage")) >= len(BAD), SECONDS, "the dead letters are there"
     )
     letters = carbon.dead_letters(settings, "energy.usage")
@@ -156,11 +156,11 @@ def test_every_bad_record_is_one_dead_letter_with_its_bytes(history: History) ->
     )
     assert all(letter["topic"] == "energy.usage" and letter["detail"] is not None for letter in letters)
     for topic, reason in (("complexes", "invalid-utf8"), ("weather.daily", "wrong-type")):
-        carbon.await_that(lambda topic=topic: carbon.dead_letters(settings, topic), SECONDS, "its dead letter is there")
+        slate.await_that(lambda topic=topic: carbon.dead_letters(settings, topic), SECONDS, "its dead letter is there")
         assert [letter["reason"] for letter in carbon.dead_letters(settings, topic)] == [reason]
     cluster = Cluster(settings.flink.url)
     job = cluster.running(carbon.JOB) or ""
-    carbon.await_that(
+    slate.await_that(
         lambda: cluster.metric(job, "dead_lettered") == len(BAD) + 2, SECONDS, "dead letters are counted by reason"
     )
     assert cluster.metric(job, "citystream.reason.html-page.dead_lettered") == 1
@@ -216,7 +216,7 @@ def test_a_missing_topic_is_named() -> None:
     settings = carbon.settings()
     with closing(kafka.admin(settings)) as admin:
         admin.delete_topics(["weather.daily.dead-letters"])
-        carbon.await_that(lambda: "weather.daily.dead-letters" not in admin.list_topics(), 60, "the topic is gone")
+        slate.await_that(lambda: "weather.daily.dead-letters" not in admin.list_topics(), 60, "the topic is gone")
     try:
         assert "no topic weather.daily.dead-letters: run `make prepare`" in refusal()
     finally:

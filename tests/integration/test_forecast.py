@@ -18,7 +18,7 @@ from conf.settings import ROOT, Settings, load
 from forecast import train
 from forecast.store import Store
 from sinks import postgres
-from tests import carbon
+from tests import carbon, slate
 from tests.emission import City, city
 
 pytestmark = pytest.mark.postgres
@@ -213,11 +213,11 @@ def test_the_job_forecasts_when_new_weather_arrives(settings: Settings) -> None:
 
     expected = {(row.scope, row.id, row.day): row.kg_co2 for row in model.rows(town.weather, settings.forecast.days)}
     with carbon.running(settings, lambda: history.send(settings)):
-        carbon.await_that(lambda: set(forecast()) >= set(expected), 180, "all days ahead are forecast")
+        slate.await_that(lambda: set(forecast()) >= set(expected), 180, "all days ahead are forecast")
         assert {key: kg for key, kg in forecast().items() if key in expected} == pytest.approx(expected, abs=0.0011)
         history.measure(date(2026, 11, 21), avgTa="-9.0", minTa="-15.0", maxTa="-4.0", sumRn="", ddMes="", avgRhm="")
         history.send(settings)
         eighth = ("region", "27260", date(2026, 11, 28))
-        carbon.await_that(lambda: eighth in forecast(), 60, "the new day moves the forecast on")
+        slate.await_that(lambda: eighth in forecast(), 60, "the new day moves the forecast on")
         following = ("region", "27260", date(2026, 11, 22))
         assert forecast()[following] > expected[following]

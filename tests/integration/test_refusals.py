@@ -9,7 +9,7 @@ import pytest
 from jobs.deliveries import build
 from sinks import elasticsearch, kafka, postgres
 from sinks.errors import NotReadyError
-from tests import deliveries
+from tests import deliveries, slate
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.elasticsearch]
 
@@ -101,7 +101,7 @@ def test_a_missing_topic() -> None:
     settings = deliveries.settings()
     with closing(kafka.admin(settings)) as admin:
         admin.delete_topics(["deliveries.dead-letters"])
-        deliveries.await_that(lambda: "deliveries.dead-letters" not in admin.list_topics(), 30, "the topic is gone")
+        slate.await_that(lambda: "deliveries.dead-letters" not in admin.list_topics(), 30, "the topic is gone")
     try:
         assert "no topic deliveries.dead-letters: run `make prepare`" in refusal()
     finally:

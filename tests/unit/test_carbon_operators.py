@@ -151,7 +151,7 @@ def ones() -> Iterator[int]:
 AS_IT_CAME = run(RECORDS, ones())
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.permutations(range(len(RECORDS))), st.integers(1, 40), st.integers(0, len(RECORDS)))
 def test_order_and_batches_do_not_matter(order: list[int], size: int, again: int) -> None:
     # Complexes come in their topic's order: they tell where a complex has been.

@@ -76,7 +76,7 @@ def broken_rule(value: bytes | None) -> str | None:
 
 
 @given(seed=seeds, malformed_share=shares, late_share=shares, duplicate_share=shares)
-@hypothesis_settings(max_examples=40, deadline=None)
+@hypothesis_settings(max_examples=40)
 def test_the_same_plan_gives_the_same_bytes(
     seed: int, malformed_share: float, late_share: float, duplicate_share: float
 ) -> None:
@@ -93,7 +93,7 @@ def test_the_same_plan_gives_the_same_bytes(
 
 
 @given(seed=seeds)
-@hypothesis_settings(max_examples=40, deadline=None)
+@hypothesis_settings(max_examples=40)
 def test_valid_orders_keep_the_wire_contract(seed: int) -> None:
     districts = {district.code: district for district in city.districts()}
     complexes = {place.complex_id: place for place in city.complexes()}
@@ -192,7 +192,7 @@ def test_repeats_are_copies_of_an_earlier_order_near_by() -> None:
 
 
 @given(seed=seeds)
-@hypothesis_settings(max_examples=25, deadline=None)
+@hypothesis_settings(max_examples=25)
 def test_malformed_records_break_the_contract(seed: int) -> None:
     for record in take(Plan(seed=seed, start=START, malformed_share=1.0), 100):
         assert broken_rule(record.value) is not None, record.reason
