@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
+from pathlib import Path
 
 import psutil
 from rich.console import Console
@@ -64,12 +65,22 @@ def produce(topic: str, count: int, **options: object) -> Measured:
     return Measured("the generator, 2 processes, acks=all", count, time.monotonic() - began)
 
 
-def load_topic(settings: Settings, count: int) -> tuple[Measured, int]:
-    """Fill the topic of orders; also return how many of them are valid and distinct."""
-    manifest = settings.stack.path / "bench-manifest"
-    manifest.unlink(missing_ok=True)
-    loaded = produce(TOPIC, count, manifest=manifest)
-    return loaded, sum(kind == "valid" for kind, _, _ in read_manifest(manifest))
+def load_topic(settings: Settings, count: int) -> Measured | None:
+    """Fill the topic of orders; None when a run before, with `--keep`, has left just as many in it."""
+    there = reconcile.offsets(settings, TOPIC)[0]
+    if there == count:
+        console.print(f"The {count:,} orders of a run before are still there")
+        return None
+    if there:
+        msg = f"The topic holds {there:,} orders of a run before: `--orders {there}` takes and forgets them."
+        raise SystemExit(msg)
+    manifest(settings).unlink(missing_ok=True)
+    return produce(TOPIC, count, manifest=manifest(settings))
+
+
+def manifest(settings: Settings) -> Path:
+    """Where the generator notes what it has sent."""
+    return settings.stack.path / "bench-manifest"
 
 
 def bounded(settings: Settings, label: str, program: str, records: int, *arguments: str) -> Measured:
@@ -234,8 +245,10 @@ def measure(count: int, minutes: float) -> Iterator[Measured]:
     if prepare.main([]) != 0:
         raise SystemExit(1)
     settings = load()
-    loaded, valid = load_topic(settings, count)
-    yield loaded
+    if loaded := load_topic(settings, count):
+        yield loaded
+    # Valid and distinct: so many rows, documents and counted orders there must be at the end.
+    valid = sum(kind == "valid" for kind, _, _ in read_manifest(manifest(settings)))
 
     yield bounded(settings, PURE_SQL, "flink_sql", count)
     yield bounded(settings, COMBINED, "combined", count)
@@ -246,7 +259,8 @@ def measure(count: int, minutes: float) -> Iterator[Measured]:
             admin.create_topics(
                 {TUTORIAL_TOPIC: {"num_partitions": 4, "replication_factor": settings.kafka.replication}}
             )
-    produce(TUTORIAL_TOPIC, sample, malformed_share=0, duplicate_share=0)
+    if reconcile.offsets(settings, TUTORIAL_TOPIC)[0] != sample:
+        produce(TUTORIAL_TOPIC, sample, malformed_share=0, duplicate_share=0)
     yield bounded(settings, TUTORIAL, "tutorial", sample)
 
     yield into_postgres(STAGED, count, valid, "staged")
@@ -293,6 +307,7 @@ def main() -> int:
     parser.add_argument(
         "--minutes", type=float, default=10, help="of watching the Python workers' memory (10); 0: none"
     )
+    parser.add_argument("--keep", action="store_true", help="leave the stack with its orders for the next run")
     options = parser.parse_args()
     stack = [sys.executable, "-m", "stack"]
     results: dict[str, Measured] = {}
@@ -302,7 +317,8 @@ def main() -> int:
             results[result.name] = result
             console.print(f"{result.name}: {result.rate:,.0f}/s")
     finally:
-        subprocess.run([*stack, "clean"], cwd=ROOT, check=False)
+        if not options.keep:
+            subprocess.run([*stack, "clean"], cwd=ROOT, check=False)
         show(results)
     return 0
 

@@ -54,6 +54,16 @@ def keyed(stream: DataStream, key: Callable[[Any], str], *, name: str) -> KeyedS
     return by_key
 
 
+def keyed_pairs(pairs: DataStream, value_type: TypeInformation) -> KeyedStream:
+    """Rows of a text key and a value that the JVM made, keyed there; a keyed Python function gets the values.
+
+    `key_by` with a Python function would put a Python process of its own before the shuffle, at each parallel instance.
+    """
+    key_type = Types.ROW([Types.STRING()]).get_java_type_info()
+    j_keyed = pairs._j_data_stream.keyBy(get_gateway().jvm.KeyByKeySelector(), key_type)
+    return KeyedStream(j_keyed, value_type, pairs)
+
+
 def side(stream: DataStream, tag: str, output_type: TypeInformation) -> DataStream:
     """A side output, as it is; PyFlink's own method sends it through Python once more, without a uid."""
     return DataStream(stream._j_data_stream.getSideOutput(OutputTag(tag, output_type).get_java_output_tag()))

@@ -13,8 +13,11 @@ from pyflink.java_gateway import get_gateway
 from pyflink.util.java_utils import to_jarray
 
 from jobs.rules.totals import NOTHING, Sums
+from jobs.streams import keyed_pairs
 from sinks.rows import columns
 
+SUMS = Types.ROW_NAMED(["orders", "pay", "charge"], [Types.LONG(), Types.LONG(), Types.LONG()])
+PARTIAL = Types.ROW_NAMED(["key", "sums"], [Types.STRING(), SUMS])
 TOTAL = Types.ROW_NAMED(
     ["total", "day", "key", "orders", "pay", "charge"],
     [Types.STRING(), Types.STRING(), Types.STRING(), Types.LONG(), Types.LONG(), Types.LONG()],
@@ -51,7 +54,7 @@ def combine(
         name: the start of the operator's name and uid.
 
     Returns:
-        rows of type `TOTAL`.
+        rows of type `PARTIAL`; their key is total, day and key, with `|` between them.
     """
     jvm = get_gateway().jvm
     at = columns(stream)
@@ -63,18 +66,8 @@ def combine(
         to_jarray(jvm.int, keys),
         to_jarray(jvm.int, [at[column] for column in sums]),
     )
-    j_stream = stream._j_data_stream.transform(f"{name}: combine", TOTAL.get_java_type_info(), combiner)
+    j_stream = stream._j_data_stream.transform(f"{name}: combine", PARTIAL.get_java_type_info(), combiner)
     return DataStream(j_stream.uid(f"{name}.combine"))
-
-
-KEYED = Types.ROW_NAMED(["key", "orders", "pay", "charge"], [Types.STRING(), Types.LONG(), Types.LONG(), Types.LONG()])
-SEPARATOR = "|"
-
-
-def keyed(partial: Row) -> Row:
-    """A partial sum under one key: its total, day and key joined."""
-    total, day, key, *sums = partial
-    return Row(SEPARATOR.join((total, day, key)), *sums)
 
 
 class Fold(KeyedProcessFunction):
@@ -91,21 +84,13 @@ class Fold(KeyedProcessFunction):
 
     def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Row]:
         """Take a partial sum, give the running total."""
-        key, *partial = value
-        sums = Sums(*(self._sums.value() or NOTHING)).plus(Sums(*partial))
+        sums = Sums(*(self._sums.value() or NOTHING)).plus(Sums(*value))
         self._sums.update(tuple(sums))
         # Totals and days hold no separator; what comes after the second is the key, whatever it holds.
-        yield Row(*key.split(SEPARATOR, 2), *sums)
+        yield Row(*ctx.get_current_key().split("|", 2), *sums)
 
 
 def fold(partials: DataStream, *, name: str) -> DataStream:
     """Running totals from partial sums, per total, day and key."""
-    return (
-        partials.map(keyed, output_type=KEYED)
-        .name(f"{name}: key")
-        .uid(f"{name}.key")
-        .key_by(lambda partial: partial[0], key_type=Types.STRING())
-        .process(Fold(), output_type=TOTAL)
-        .name(f"{name}: fold")
-        .uid(f"{name}.fold")
-    )
+    totals = keyed_pairs(partials, SUMS).process(Fold(), output_type=TOTAL)
+    return totals.name(f"{name}: fold").uid(f"{name}.fold")

@@ -15,7 +15,7 @@ from jobs.forecasts import ForecastAhead
 from jobs.gather import Newest
 from jobs.records import Decode
 from jobs.rules import complexes, energy, weather
-from jobs.totals import Fold, keyed
+from jobs.totals import Fold
 from tests.carbon import body
 
 MISSING = """
@@ -29,14 +29,17 @@ import cloudpickle
 from pyflink.common import Instant, Row
 """
 TOTALS = """
-fold, keyed = cloudpickle.loads(sys.stdin.buffer.read())
+fold = cloudpickle.loads(sys.stdin.buffer.read())
 
 class State:
     def value(self): return (1, 10, 100)
     def update(self, sums): pass
 
+class Context:
+    def get_current_key(self): return "pay_per_category|2026-11-21|a|b"
+
 fold._sums = State()
-print(*fold.process_element(keyed(Row("pay_per_category", "2026-11-21", "a|b", 2, 20, 200)), None))
+print(*fold.process_element(Row(2, 20, 200), Context()))
 """
 CARBON = """
 import pickle
@@ -77,7 +80,7 @@ def output(worker: str, operators: object, folder: Path) -> str:
 
 
 def test_a_worker_without_this_project_runs_the_python_operators(tmp_path: Path) -> None:
-    printed = output(TOTALS, (Fold(), keyed), tmp_path)
+    printed = output(TOTALS, Fold(), tmp_path)
     assert printed == "<Row('pay_per_category', '2026-11-21', 'a|b', 3, 30, 300)>\n"
 
 

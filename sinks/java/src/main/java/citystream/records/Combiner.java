@@ -6,7 +6,6 @@ import org.apache.flink.api.common.ExecutionConfig;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.api.common.typeinfo.Types;
 import org.apache.flink.api.java.typeutils.InputTypeConfigurable;
-import org.apache.flink.api.java.typeutils.RowTypeInfo;
 import org.apache.flink.streaming.api.operators.AbstractStreamOperator;
 import org.apache.flink.streaming.api.operators.BoundedOneInput;
 import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
@@ -20,7 +19,8 @@ import org.apache.flink.types.Row;
 
 /**
  * Adds rows up before they are shuffled to Python: one partial sum per (total, day, key) and interval, instead of a row
- * per event. A partial is {@code Row(total STRING, day STRING yyyy-MM-dd, key STRING, count LONG, sum LONG, ...)}.
+ * per event. A partial is {@code Row(key STRING, sums Row(count LONG, sum LONG, ...))}, what a keyed Python function
+ * takes: the key is total, day (yyyy-MM-dd) and key with {@link #SEPARATOR} between them.
  *
  * <p>It has no state, and needs none: everything held is sent before a checkpoint's barrier, so a checkpoint never finds
  * a row in here, and what is replayed after a failure is exactly what was not yet counted. It also sends every {@code
@@ -35,6 +35,9 @@ public final class Combiner extends AbstractStreamOperator<Row>
 
     /** So many keys in one total are sent at once, to bound the heap. */
     static final int MAX_KEYS = 100_000;
+
+    /** A day never holds it and a total's name must not; what comes after the second is the key, whatever it holds. */
+    static final char SEPARATOR = '|';
 
     private final long everyMillis;
     private final int dayIndex;
@@ -66,6 +69,11 @@ public final class Combiner extends AbstractStreamOperator<Row>
             throw new IllegalArgumentException(
                     "Each total needs its key: " + totals.length + " totals, " + keyIndexes.length + " keys");
         }
+        for (String total : totals) {
+            if (total.indexOf(SEPARATOR) >= 0) {
+                throw new IllegalArgumentException("A total's name holds no " + SEPARATOR + ": " + total);
+            }
+        }
         this.everyMillis = everyMillis;
         this.dayIndex = dayIndex;
         this.totals = totals.clone();
@@ -74,17 +82,11 @@ public final class Combiner extends AbstractStreamOperator<Row>
         this.isLong = new boolean[sumIndexes.length];
     }
 
-    /** The type of the partials: total, day, key, then {@code longs}: the count's name and the sums' names. */
+    /** The type of the partials; {@code longs} names the count and the sums. */
     public static TypeInformation<Row> outputType(String[] longs) {
-        String[] names = new String[3 + longs.length];
-        TypeInformation<?>[] types = new TypeInformation<?>[names.length];
-        names[0] = "total";
-        names[1] = "day";
-        names[2] = "key";
-        System.arraycopy(longs, 0, names, 3, longs.length);
-        Arrays.fill(types, 0, 3, Types.STRING);
-        Arrays.fill(types, 3, types.length, Types.LONG);
-        return new RowTypeInfo(types, names);
+        TypeInformation<?>[] types = new TypeInformation<?>[longs.length];
+        Arrays.fill(types, Types.LONG);
+        return Types.ROW_NAMED(new String[] {"key", "sums"}, Types.STRING, Types.ROW_NAMED(longs, types));
     }
 
     /** Called by Flink when the job is put together: wrong columns are refused there, not on a TaskManager. */
@@ -193,15 +195,13 @@ public final class Combiner extends AbstractStreamOperator<Row>
         for (int i = 0; i < p.size; i++) {
             Partial partial = p.entries[i];
             long[] sums = partial.sums;
-            Row row = new Row(4 + sums.length);
-            row.setField(0, totals[total]);
-            row.setField(1, dayText(partial.day));
-            row.setField(2, partial.key.toString());
-            row.setField(3, partial.count);
+            Row row = new Row(1 + sums.length);
+            row.setField(0, partial.count);
             for (int j = 0; j < sums.length; j++) {
-                row.setField(4 + j, sums[j]);
+                row.setField(1 + j, sums[j]);
             }
-            output.collect(new StreamRecord<>(row));
+            String key = totals[total] + SEPARATOR + dayText(partial.day) + SEPARATOR + partial.key;
+            output.collect(new StreamRecord<>(Row.of(key, row)));
         }
         p.clear();
     }

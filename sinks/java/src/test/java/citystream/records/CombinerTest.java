@@ -12,7 +12,6 @@ import java.util.Map;
 import java.util.Random;
 import org.apache.flink.api.common.ExecutionConfig;
 import org.apache.flink.api.common.typeinfo.Types;
-import org.apache.flink.api.java.typeutils.RowTypeInfo;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
 import org.apache.flink.streaming.util.OneInputStreamOperatorTestHarness;
 import org.apache.flink.table.api.DataTypes;
@@ -91,19 +90,19 @@ class CombinerTest {
         harness.setProcessingTime(11_000);
         assertThat(sent())
                 .containsExactly(
-                        "+I[region, 2026-11-21, 27260, 2, 3000, 30]",
-                        "+I[region, 2026-11-20, 27260, 1, 4000, 0]",
-                        "+I[region, 2026-11-21, 27110, 1, 2147483647, 40]",
-                        "+I[complex, 2026-11-21, A1, 2, 2147484647, 50]",
-                        "+I[complex, 2026-11-20, A1, 1, 4000, 0]",
-                        "+I[day, 2026-11-21, , 3, 2147486647, 70]",
-                        "+I[day, 2026-11-20, , 1, 4000, 0]");
+                        "+I[region|2026-11-21|27260, +I[2, 3000, 30]]",
+                        "+I[region|2026-11-20|27260, +I[1, 4000, 0]]",
+                        "+I[region|2026-11-21|27110, +I[1, 2147483647, 40]]",
+                        "+I[complex|2026-11-21|A1, +I[2, 2147484647, 50]]",
+                        "+I[complex|2026-11-20|A1, +I[1, 4000, 0]]",
+                        "+I[day|2026-11-21|, +I[3, 2147486647, 70]]",
+                        "+I[day|2026-11-20|, +I[1, 4000, 0]]");
         // Idle: no timer, nothing to send. Then again.
         harness.setProcessingTime(50_000);
         assertThat(sent()).isEmpty();
         add(row(DAY, "1", null, 1, 1L));
         harness.setProcessingTime(51_000);
-        assertThat(sent()).containsExactly("+I[region, 2026-11-21, 1, 1, 1, 1]", "+I[day, 2026-11-21, , 1, 1, 1]");
+        assertThat(sent()).containsExactly("+I[region|2026-11-21|1, +I[1, 1, 1]]", "+I[day|2026-11-21|, +I[1, 1, 1]]");
     }
 
     @Test
@@ -115,7 +114,7 @@ class CombinerTest {
         // The timer that is still there sends what came after.
         add(row(DAY, "1", null, 5, 1L));
         harness.setProcessingTime(11_000);
-        assertThat(sent()).containsExactly("+I[region, 2026-11-21, 1, 1, 5, 1]", "+I[day, 2026-11-21, , 1, 5, 1]");
+        assertThat(sent()).containsExactly("+I[region|2026-11-21|1, +I[1, 5, 1]]", "+I[day|2026-11-21|, +I[1, 5, 1]]");
         harness.prepareSnapshotPreBarrier(2);
         assertThat(sent()).isEmpty();
     }
@@ -136,9 +135,9 @@ class CombinerTest {
         harness.endInput();
         assertThat(sent())
                 .containsExactlyInAnyOrder(
-                        "+I[region, 2026-11-21, 1, 100001, 100001, 100001]",
-                        "+I[complex, 2026-11-21, A100000, 1, 1, 1]",
-                        "+I[day, 2026-11-21, , 100001, 100001, 100001]");
+                        "+I[region|2026-11-21|1, +I[100001, 100001, 100001]]",
+                        "+I[complex|2026-11-21|A100000, +I[1, 1, 1]]",
+                        "+I[day|2026-11-21|, +I[100001, 100001, 100001]]");
     }
 
     @Test
@@ -156,10 +155,10 @@ class CombinerTest {
         harness.endInput();
         assertThat(sent())
                 .containsExactly(
-                        "+I[region, 2026-11-21, a, 2, 194, 2]",
-                        "+I[region, 2026-11-21, b, 1, 98, 1]",
-                        "+I[region, 2026-11-21, c, 1, 99, 1]",
-                        "+I[day, 2026-11-21, , 4, 391, 4]");
+                        "+I[region|2026-11-21|a, +I[2, 194, 2]]",
+                        "+I[region|2026-11-21|b, +I[1, 98, 1]]",
+                        "+I[region|2026-11-21|c, +I[1, 99, 1]]",
+                        "+I[day|2026-11-21|, +I[4, 391, 4]]");
     }
 
     @Test
@@ -189,8 +188,8 @@ class CombinerTest {
         }
         harness.endInput();
         for (Row row : harness.extractOutputValues()) {
-            count(found, row.getField(0) + "|" + row.getField(1) + "|" + row.getField(2),
-                    (long) row.getField(3), (long) row.getField(4), (long) row.getField(5));
+            Row sums = row.getFieldAs(1);
+            count(found, row.getFieldAs(0), sums.getFieldAs(0), sums.getFieldAs(1), sums.getFieldAs(2));
         }
         assertThat(found).hasSameSizeAs(expected);
         expected.forEach((key, sums) -> assertThat(found.get(key)).as(key).isEqualTo(sums));
@@ -214,16 +213,17 @@ class CombinerTest {
         assertThatThrownBy(() -> wrong.setInputType(Types.STRING, null)).hasMessageContaining("RowData");
         assertThatThrownBy(() -> new Combiner(1000, 0, new String[] {"a"}, new int[0], new int[0]))
                 .hasMessageContaining("1 totals, 0 keys");
+        assertThatThrownBy(() -> new Combiner(1000, 0, new String[] {"a|b"}, new int[] {-1}, new int[0]))
+                .hasMessageContaining("holds no |: a|b");
     }
 
     @Test
     void theOutputTypeIsARowThatPythonReads() {
         assertThat(Combiner.outputType(new String[] {"orders", "pay"}))
                 .isEqualTo(
-                        new RowTypeInfo(
-                                new org.apache.flink.api.common.typeinfo.TypeInformation<?>[] {
-                                    Types.STRING, Types.STRING, Types.STRING, Types.LONG, Types.LONG
-                                },
-                                new String[] {"total", "day", "key", "orders", "pay"}));
+                        Types.ROW_NAMED(
+                                new String[] {"key", "sums"},
+                                Types.STRING,
+                                Types.ROW_NAMED(new String[] {"orders", "pay"}, Types.LONG, Types.LONG)));
     }
 }

@@ -102,10 +102,11 @@ class RecordsJobTest {
             if (text.startsWith("{\"reason\"")) {
                 sums.merge(text.substring(11, text.indexOf('"', 11)), 1L, Long::sum);
             } else {
-                String[] fields = text.substring(3, text.length() - 1).split(", ");
-                String name = fields[0].equals("per_day") ? fields[1] : fields[0];
-                sums.merge(name + " orders", Long.parseLong(fields[3]), Long::sum);
-                sums.merge(name + " pay", Long.parseLong(fields[4]), Long::sum);
+                // +I[total|day|key, +I[orders, pay]]
+                String[] fields = text.split("[|, \\[\\]]+");
+                String name = fields[1].equals("per_day") ? fields[2] : fields[1];
+                sums.merge(name + " orders", Long.parseLong(fields[fields.length - 2]), Long::sum);
+                sums.merge(name + " pay", Long.parseLong(fields[fields.length - 1]), Long::sum);
             }
         }
         assertThat(sums)
