@@ -27,8 +27,10 @@ def environment(
         "pipeline.object-reuse": "true",
         "state.backend.type": state_backend or settings.flink.state_backend,
         "execution.checkpointing.incremental": "true",
-        # Most look-ups are for an order id that was never seen: without a filter each reads from every level.
+        # Most look-ups are for an id that was never seen: without a filter each reads from every level. In one piece
+        # per file, filters and indexes would push each other out of a small cache (docs/decisions/0010).
         "state.backend.rocksdb.use-bloom-filter": "true",
+        "state.backend.rocksdb.memory.partitioned-index-filters": "true",
         "execution.checkpointing.interval": f"{int(settings.flink.checkpoint_interval_seconds * 1000)} ms",
         "execution.checkpointing.min-pause": "500 ms",
         "execution.checkpointing.timeout": "10 min",
