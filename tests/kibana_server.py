@@ -20,6 +20,20 @@ from urllib.parse import parse_qs, urlsplit
 # The newest form of each type that an 8.19 knows; it refuses newer ones.
 FORMS = {"index-pattern": "8.0.0", "lens": "8.9.0", "map": "8.4.0", "search": "10.5.0", "dashboard": "10.3.0"}
 CORE_FORM = "8.8.0"
+# What each may consist of; others are refused.
+ATTRIBUTES = {
+    "index-pattern": {
+        *("title", "name", "timeFieldName", "allowHidden", "fields", "sourceFilters", "runtimeFieldMap"),
+        *("fieldFormatMap", "fieldAttrs"),
+    },
+    "lens": {"title", "description", "visualizationType", "state"},
+    "map": {"title", "description", "layerListJSON", "mapStateJSON", "uiStateJSON"},
+    "search": {"title", "description", "columns", "sort", "grid", "hideChart", "kibanaSavedObjectMeta"},
+    "dashboard": {
+        *("title", "description", "kibanaSavedObjectMeta", "optionsJSON", "panelsJSON", "controlGroupInput"),
+        *("refreshInterval", "timeFrom", "timeRestore", "timeTo", "version"),
+    },
+}
 XSRF = "kbn-xsrf"
 
 
@@ -126,6 +140,9 @@ def _numbers(version: str) -> tuple[int, ...]:
 def _check_attributes(each: dict[str, Any]) -> None:
     """Texts within the JSON are JSON, and every name by which they know another object is among the references."""
     attributes, names = each["attributes"], {reference["name"] for reference in each.get("references", [])}
+    if unknown := attributes.keys() - ATTRIBUTES[each["type"]]:
+        msg = f"definition for the key {', '.join(sorted(unknown))} is missing"
+        raise ValueError(msg)
     if not attributes["title"]:
         msg = "no title"
         raise ValueError(msg)

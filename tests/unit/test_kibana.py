@@ -21,7 +21,7 @@ from kibana.lens import table as lens_table
 from kibana.objects import SavedObject, data_view, lines
 from tests import kibana_server
 from tests.kibana_server import KibanaServer
-from tests.saved_objects import FILES, Object, faults, known_fields, linked_dashboards, read, searches
+from tests.saved_objects import FILES, TEMPLATES, Object, faults, known_fields, linked_dashboards, read, searches
 
 FIELDS = known_fields()
 BY_NAME = {file.name: read(file) for file in FILES}
@@ -233,7 +233,7 @@ def test_what_is_broken_in_carbon_is_found(id_: str, change: Callable[[Object], 
 
 
 def test_a_field_that_no_job_writes_is_found() -> None:
-    template = json.loads(Path("conf/elasticsearch/pay_per_destination.json").read_text(encoding="utf-8"))
+    template = json.loads((TEMPLATES / "pay_per_destination.json").read_text(encoding="utf-8"))
     assert "location" in template["template"]["mappings"]["properties"]
     assert "location" not in FIELDS["pay_per_destination"]
 
@@ -344,6 +344,8 @@ def test_each_refused_object_is_named(tmp_path: Path) -> None:
     assert "lens citystream-orders: missing_references index-pattern citystream-gone" in said
     said = refusal(one_object(tmp_path, type="chart"))
     assert "chart citystream-orders: unsupported_type" in said
+    said = refusal(one_object(tmp_path, attributes={"title": "Orders", "titel": "Orders"}))
+    assert "lens citystream-orders: unknown ValueError: definition for the key titel is missing" in said
     said = refusal(one_object(tmp_path, references=[]))
     assert "no reference has the name indexpattern-datasource-layer-layer" in said
 
