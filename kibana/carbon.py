@@ -34,7 +34,7 @@ PER_MONTH = bars(
         metric("sum", "electricity_kg", "Electricity, kg CO2"),
         metric("sum", "gas_kg", "Gas, kg CO2"),
         metric("sum", "water_kg", "Water, kg CO2"),
-        metric("sum", "heat_kg", "District heat, kg CO2"),
+        metric("sum", "heat_kg", "District heat, kg CO2 (where it counts: carbon.heat)"),
     ],
 )
 HOUSEHOLD_PER_MONTH = bars(
@@ -91,7 +91,6 @@ COMPLEX_MAP = city_map(
                 "electricity_kg",
                 "gas_kg",
                 "water_kg",
-                "heat_kg",
             ],
         )
     ],
