@@ -13,7 +13,7 @@ from stack.services import HOST, Context, Service, properties
 
 _HEAP = "768m"
 _INDICES = (
-    *("deliveries*", "pay_per_*", "charge_per_day*", "carbon*", "tickets*", "events*", "coordinates*"),
+    *("deliveries*", "pay_per_*", "charge_per_day*", "carbon*", "tickets*", "events*", "coordinates*", "districts*"),
     "citystream-test*",  # the sinks' own tests
 )
 _LOG4J = {
@@ -122,12 +122,15 @@ def _key_is_valid(context: Context) -> bool:
     if key is None:
         return False
     try:
-        _request(context, "GET", "/_security/_authenticate", authorization=f"ApiKey {key}")
+        indices = [{"names": list(_INDICES), "privileges": ["write"]}]
+        has = _request(
+            context, "POST", "/_security/user/_has_privileges", {"index": indices}, authorization=f"ApiKey {key}"
+        )
     except _RefusedError as error:
         if error.status == http.client.UNAUTHORIZED:  # a key of data that has been forgotten since
             return False
         raise
-    return True
+    return bool(has["has_all_requested"])  # False: a key from before an index came to the list
 
 
 def _create_api_key(context: Context) -> str:
