@@ -21,7 +21,17 @@ from kibana.lens import table as lens_table
 from kibana.objects import SavedObject, data_view, lines
 from tests import kibana_server
 from tests.kibana_server import KibanaServer
-from tests.saved_objects import FILES, TEMPLATES, Object, faults, known_fields, linked_dashboards, read, searches
+from tests.saved_objects import (
+    FILES,
+    TEMPLATES,
+    Object,
+    faults,
+    known_fields,
+    linked_dashboards,
+    read,
+    searches,
+    written_fields,
+)
 
 FIELDS = known_fields()
 BY_NAME = {file.name: read(file) for file in FILES}
@@ -232,10 +242,10 @@ def test_what_is_broken_in_carbon_is_found(id_: str, change: Callable[[Object], 
     assert [fault for fault in faults(broken, FIELDS) if said in fault and id_ in fault] != []
 
 
-def test_a_field_that_no_job_writes_is_found() -> None:
-    template = json.loads((TEMPLATES / "pay_per_destination.json").read_text(encoding="utf-8"))
-    assert "location" in template["template"]["mappings"]["properties"]
-    assert "location" not in FIELDS["pay_per_destination"]
+@pytest.mark.parametrize("template", sorted(TEMPLATES.glob("*.json")), ids=lambda path: path.stem)
+def test_a_template_has_the_fields_that_a_job_writes(template: Path) -> None:
+    properties = json.loads(template.read_text(encoding="utf-8"))["template"]["mappings"]["properties"]
+    assert written_fields(template.stem) in (None, properties.keys())
 
 
 def test_two_of_a_kind_are_found() -> None:
