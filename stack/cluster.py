@@ -118,8 +118,9 @@ class Cluster:
             time.sleep(0.5)
         operation = status["operation"]
         if "location" not in operation:
-            cause = operation.get("failure-cause", {}).get("stack-trace", "unknown cause").splitlines()
-            message = f"The savepoint failed, the job goes on: {cause[-1] if cause else ''}"
+            trace = operation.get("failure-cause", {}).get("stack-trace", "unknown cause").splitlines()
+            causes = [line for line in trace if line.startswith("Caused by: ")]
+            message = f"The savepoint failed, the job goes on. {causes[-1] if causes else trace[0]}"
             raise NotReadyError(message)
         while self.state(job) in RUNNING:
             yield None

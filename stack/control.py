@@ -92,7 +92,7 @@ def submit(settings: Settings, name: str, *, parallelism: int | None = None, res
         message = f"The job {name} ended as soon as it was submitted: look at {settings.flink.url}."
         raise NotReadyError(message)
     Journal(settings, name).add(job)
-    _await_start(cluster, job)
+    _await_tasks(cluster, job, "The job did not start")
     return job
 
 
@@ -121,13 +121,13 @@ def run(command: list[str]) -> None:
         raise NotReadyError(message)
 
 
-def _await_start(cluster: Cluster, job: str) -> None:
+def _await_tasks(cluster: Cluster, job: str, trouble: str) -> None:
     deadline = time.monotonic() + START_SECONDS
     with console.status("Waiting for all tasks to run ..."):
         while not cluster.all_tasks_running(job):
             failure = cluster.last_failure(job)
             if time.monotonic() > deadline or cluster.state(job) in ("FAILED", "CANCELED"):
-                message = f"The job did not start: {failure or f'no task ran within {START_SECONDS} s'}"
+                message = f"{trouble}: {failure or f'not all its tasks ran within {START_SECONDS} s'}"
                 raise NotReadyError(message)
             time.sleep(0.5)
 
@@ -147,6 +147,9 @@ def stop(settings: Settings, name: str) -> str:
     if job is None:
         message = f"No job {name} is running."
         raise NotReadyError(message)
+    # Right after a failure some tasks are still starting, and Flink would refuse the savepoint.
+    url = f"{settings.flink.url}/#/job/running/{job}"
+    _await_tasks(cluster, job, f"No savepoint: cancel the job at {url}, then `make resume JOB={name}`. It does not run")
     path: str | None = None
     with console.status(f"Stopping {name} with a savepoint ..."):
         for step in cluster.stop(job):
