@@ -145,6 +145,10 @@ demo: install ## All of it: stack, job, orders, and after a minute the reconcili
 
 ##@ Working on Citystream
 
+.PHONY: dashboard
+dashboard: $(INSTALLED) ## Build Grafana's dashboard from conf/grafana/citystream.yaml
+	@$(BIN)/python -m monitoring.dashboard
+
 .PHONY: check
 check: $(INSTALLED_DEV) ## Format, lint, types, layers and unit tests; needs no servers
 	@$(BIN)/ruff format --check .

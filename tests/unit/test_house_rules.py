@@ -6,6 +6,8 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PACKAGES = PROJECT["tool"]["setuptools"]["packages"]
 
 
 def test_no_bare_reduce_on_a_keyed_stream() -> None:
@@ -17,8 +19,8 @@ def test_no_bare_reduce_on_a_keyed_stream() -> None:
 
 
 def test_the_flink_version_is_the_same_everywhere() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    python = next(d for d in project["dependencies"] if d.startswith("apache-flink==")).removeprefix("apache-flink==")
+    pinned = next(d for d in PROJECT["project"]["dependencies"] if d.startswith("apache-flink=="))
+    python = pinned.removeprefix("apache-flink==")
     pom = ET.parse(ROOT / "sinks" / "java" / "pom.xml")  # noqa: S314
     java = pom.findtext(".//{*}properties/{*}flink.version")
     locked = re.search(r"^apache-flink==(\S+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
@@ -33,11 +35,7 @@ def test_migrations_are_numbered_without_a_gap() -> None:
 
 
 def test_no_module_has_a_name_that_says_nothing() -> None:
-    names = {
-        path.stem
-        for package in ("jobs", "sinks", "stack", "generators", "conf", "bench", "forecast", "board", "kibana")
-        for path in (ROOT / package).rglob("*.py")
-    }
+    names = {path.stem for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
     assert not names & {"utils", "util", "helpers", "helper", "manager", "common", "misc"}
 
 

@@ -11,6 +11,8 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ThreadLocalRandom;
+import org.apache.flink.metrics.Counter;
+import org.apache.flink.metrics.MetricGroup;
 import org.postgresql.PGConnection;
 import org.postgresql.copy.CopyIn;
 import org.postgresql.util.PSQLException;
@@ -20,8 +22,9 @@ import org.slf4j.LoggerFactory;
 
 /**
  * One connection that does work in transactions until they are committed. What passes (a lost connection, a restart, a deadlock,
- * a full disk) is waited out with growing pauses, for as long as it takes: the job sees backpressure, not a failure. What does
- * not pass (a wrong password, a missing table, a broken constraint) is thrown at once, as a sentence that says what to change.
+ * a full disk) is waited out with growing pauses, for as long as it takes, and counted in the metric {@code retries}: the job
+ * sees backpressure, not a failure. What does not pass (a wrong password, a missing table, a broken constraint) is thrown at
+ * once, as a sentence that says what to change.
  *
  * <p>The commit whose answer was lost is the reader's trouble: work handed to {@link #transaction} may run again after it was
  * committed, and must find that out by what is in the database.
@@ -48,13 +51,15 @@ final class PostgresSession implements AutoCloseable {
     private final PostgresServer server;
     private final String application;
     private final String onConnect;
+    private final Counter retries;
     private Connection connection;
 
     /** @param onConnect statements that every new connection runs first */
-    PostgresSession(PostgresServer server, String application, String onConnect) {
+    PostgresSession(PostgresServer server, String application, String onConnect, MetricGroup metrics) {
         this.server = server;
         this.application = application;
         this.onConnect = onConnect;
+        retries = metrics.counter("retries");
     }
 
     <T> T transaction(String purpose, Work<T> work) throws IOException, InterruptedException {
@@ -78,6 +83,7 @@ final class PostgresSession implements AutoCloseable {
                 if (!passes(e)) {
                     throw new IOException(sentence(purpose, e), e);
                 }
+                retries.inc();
                 long pause = pause(attempt);
                 LOG.warn("Waiting for {} to {}: attempt {} failed ({}), next in {} ms", server, purpose, attempt, brief(e), pause);
                 Thread.sleep(pause);

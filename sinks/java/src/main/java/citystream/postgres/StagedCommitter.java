@@ -36,7 +36,7 @@ final class StagedCommitter implements Committer<Epoch> {
     StagedCommitter(StagedCommitSink sink, SinkCommitterMetricGroup metrics) {
         this.sink = sink;
         columnList = Columns.quoted(sink.type.getFieldNames());
-        session = new PostgresSession(sink.server, sink.name + " committer", "SET statement_timeout = 0");
+        session = new PostgresSession(sink.server, sink.name + " committer", "SET statement_timeout = 0", metrics);
         rowsInserted = metrics.counter("rowsInserted");
         rowsRepeated = metrics.counter("rowsRepeated");
         metrics.gauge("endToEndSeconds", () -> endToEndSeconds);

@@ -73,7 +73,7 @@ final class StagedWriter implements StatefulSinkWriter<RowData, Epoch>, Committi
         columns = new Columns(sink.type);
         micros = sink.timeColumn == null ? row -> Long.MAX_VALUE : Columns.number(sink.type, sink.timeColumn);
         buffer = new CopyBuffer(sink.chunkBytes + sink.chunkBytes / 8);
-        session = new PostgresSession(sink.server, application(), "SET statement_timeout = '60s'");
+        session = new PostgresSession(sink.server, application(), "SET statement_timeout = '60s'", metrics);
         metrics.setCurrentSendTimeGauge(() -> lastChunkMillis);
         try {
             orphans = session.transaction("take over %s[%d]".formatted(sink.name, subtask), c -> takeOver(c, restoredCheckpoint));

@@ -59,7 +59,10 @@ final class UpsertWriter implements SinkWriter<RowData> {
         String makeBatch = "CREATE TEMPORARY TABLE %s ON COMMIT DELETE ROWS AS SELECT %s FROM %s WITH NO DATA"
                 .formatted(BATCH, list, Columns.quoted(sink.table));
         session = new PostgresSession(
-                sink.server, "%s[%d] upsert".formatted(sink.table, subtask), "SET statement_timeout = '60s'; " + makeBatch);
+                sink.server,
+                "%s[%d] upsert".formatted(sink.table, subtask),
+                "SET statement_timeout = '60s'; " + makeBatch,
+                metrics);
         try {
             // Planning it is enough to learn that a table, a column or the unique key is missing.
             session.transaction("prepare to write " + sink.table, this::explainMerge);

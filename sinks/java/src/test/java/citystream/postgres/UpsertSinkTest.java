@@ -15,6 +15,8 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.IntStream;
+import org.apache.flink.metrics.Counter;
+import org.apache.flink.metrics.testutils.MetricListener;
 import org.apache.flink.runtime.metrics.groups.MetricsGroupTestUtils;
 import org.apache.flink.streaming.runtime.tasks.TestProcessingTimeService;
 import org.apache.flink.table.data.GenericRowData;
@@ -44,6 +46,7 @@ class UpsertSinkTest {
     private final String table = "totals_" + NEXT.incrementAndGet();
     private final TestProcessingTimeService clock = new TestProcessingTimeService();
     private final List<UpsertWriter> writers = new ArrayList<>();
+    private final MetricListener metrics = new MetricListener();
     private UnreliableNetwork network;
 
     @BeforeEach
@@ -180,7 +183,7 @@ class UpsertSinkTest {
     }
 
     @Test
-    void lostAnswersAndLostBatchesAreSentAgain() throws Exception {
+    void lostAnswersAndLostBatchesAreSentAgainAndCounted() throws Exception {
         UpsertWriter writer = writer(sink(postgres.server(network.port())));
         for (String moment : List.of("COPY 1\0", "INSERT 0 1\0", "COMMIT\0")) {
             writer.write(row(1, moment.substring(0, 4), 7, 1), null);
@@ -189,6 +192,7 @@ class UpsertSinkTest {
             trap.awaitSprung();
         }
         assertThat(totals()).containsExactly("1|COMM|7|1", "1|COPY|7|1", "1|INSE|7|1");
+        assertThat(metrics.getCounter("retries")).map(Counter::getCount).hasValue(3L);
     }
 
     @Test
@@ -265,7 +269,8 @@ class UpsertSinkTest {
     }
 
     private UpsertWriter writer(UpsertSink sink) throws IOException {
-        UpsertWriter writer = new UpsertWriter(sink, 0, clock, MetricsGroupTestUtils.mockWriterMetricGroup());
+        UpsertWriter writer = new UpsertWriter(
+                sink, 0, clock, MetricsGroupTestUtils.mockWriterMetricGroup(metrics.getMetricGroup()));
         writers.add(writer);
         return writer;
     }

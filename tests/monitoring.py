@@ -1,0 +1,96 @@
+"""What tests of the dashboard and the alerts share: every query, and the metrics and labels it refers to."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import promql_parser
+import yaml
+
+from conf.settings import ROOT
+from monitoring import dashboard
+
+ALERTS = ROOT / "conf" / "prometheus" / "alerts.yaml"
+# What Prometheus itself adds to all that it scrapes.
+OWN_LABELS = {"instance", "job"}
+
+
+@dataclass(frozen=True)
+class Query:
+    """PromQL, what asks it, and the labels of its result that are shown."""
+
+    name: str
+    promql: str
+    shown: frozenset[str]
+
+    def parsed(self) -> promql_parser.Expr:
+        """The query as Prometheus gets it, with what Grafana fills in."""
+        filled = {"$__rate_interval": "1m", "$__range": "1h", "$job": ".*"}
+        promql = self.promql
+        for variable, value in filled.items():
+            promql = promql.replace(variable, value)
+        return promql_parser.parse(promql)
+
+
+def alerts() -> list[dict]:
+    """The rules of conf/prometheus/alerts.yaml."""
+    return [rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]]
+
+
+def queries() -> Iterator[Query]:
+    """All queries of panels and alerts."""
+    for row, panels in dashboard.rows().items():
+        for panel in panels:
+            for legend, promql in panel.queries.items():
+                yield Query(f"{row}: {panel.title}", promql, frozenset(re.findall(r"{{(\w+)}}", legend)))
+    for rule in alerts():
+        shown = re.findall(r"\$labels\.(\w+)", str(rule["annotations"]))
+        yield Query(f"alert {rule['alert']}", rule["expr"], frozenset(shown))
+    variable, label = re.findall(r"label_values\((\w+), (\w+)\)", dashboard.build())[0]
+    yield Query("choice of jobs", variable, frozenset({label}))
+
+
+def used() -> dict[str, set[str]]:
+    """Every metric that is queried, with the labels that it has to have."""
+    labels: dict[str, set[str]] = defaultdict(set)
+    for query in queries():
+        for metric, needed in selected(query.parsed(), query.shown):
+            labels[metric] |= needed - OWN_LABELS
+    return dict(labels)
+
+
+def selected(
+    expression: promql_parser.Expr, needed: frozenset[str] = frozenset()
+) -> Iterator[tuple[str, frozenset[str]]]:
+    """The metrics of an expression, each with the labels it is filtered by, grouped by and shown with."""
+    match expression:
+        case promql_parser.VectorSelector():
+            yield expression.name, needed | {matcher.name for matcher in expression.matchers.matchers}
+        case promql_parser.MatrixSelector():
+            yield from selected(expression.vector_selector, needed)
+        case promql_parser.AggregateExpr():
+            grouped = expression.modifier.labels if expression.modifier else []
+            yield from selected(expression.expr, needed | set(grouped))
+        case promql_parser.BinaryExpr():
+            yield from selected(expression.lhs, needed)
+            yield from selected(expression.rhs, needed)
+        case promql_parser.Call():
+            for argument in expression.args:
+                yield from selected(argument, needed)
+        case promql_parser.NumberLiteral() | promql_parser.StringLiteral():
+            return
+        case _:  # parentheses, signs and subqueries
+            yield from selected(expression.expr, needed)
+
+
+def groupings(expression: promql_parser.Expr) -> list[set[str]]:
+    """The labels that each aggregation of an expression leaves."""
+    found: list[set[str]] = []
+
+    def visit(node: promql_parser.Expr) -> None:
+        if isinstance(node, promql_parser.AggregateExpr):
+            found.append(set(node.modifier.labels) if node.modifier else set())
+
+    promql_parser.walk(expression, visit)
+    return found
