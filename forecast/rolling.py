@@ -104,7 +104,7 @@ def replay(history: History, weather: Weather, progress: Callable[[float], None]
             first = month.astype("datetime64[D]")
             then = history.as_of(first, behind)
             entities = then.entities()
-            fitted = Fitted.of(then, entities, observed_weather.part(then.days[0], first))
+            fitted = Fitted.of(then, observed_weather.part(then.days[0], first))
             last = len(then.days) - 1 - np.argmax(np.isfinite(entities.per_household)[:, ::-1], axis=1)
         at = int(np.searchsorted(history.days, morning))
         targets = at + np.arange(HORIZONS)
