@@ -162,6 +162,16 @@ class TestNoLeakage:
             assert newest <= np.datetime64("2026-06") - int(late)
         assert (past.known_until < past.mornings[:, None]).all()
 
+    def test_of_a_region_that_was_never_whole_nothing_is_known(self, town: City) -> None:
+        # Half of its complexes are known in the first month only, the others in all but the first.
+        first = town.history.months == town.history.months[0]
+        even = np.arange(len(town.ids)) % 2 == 0
+        absent = (np.array(town.regions) == "27260")[:, None] & (even[:, None] != first)
+        past = replay(replace(town.history, kg=np.where(absent, np.nan, town.history.kg)), town.weather)
+        region = sorted(set(town.regions)).index("27260")
+        assert (past.known_until[:, region] < town.history.days[0]).all()
+        assert np.isnan(past.actual[:, region]).all()
+
     def test_a_complex_that_has_left_counts_no_longer(self, town: City) -> None:
         kg = town.history.kg.copy()
         kg[0, town.history.days >= np.datetime64("2026-01-01")] = np.nan
@@ -211,6 +221,11 @@ class TestIntervals:
         made = Intervals.of(actual, observed, np.zeros(999), observed, nominal=0.9, spells=0)
         bounds = [float(bound[0]) for bound in made.around(observed[:1], np.zeros(1), np.array([True]))]
         assert bounds == pytest.approx([91, 109], abs=0.02)
+
+    def test_without_a_miss_there_are_none(self) -> None:
+        nothing = np.full(3, np.nan)
+        with pytest.raises(ValueError, match="nothing has come yet"):
+            Intervals.of(nothing, nothing, nothing, nothing, nominal=0.9, spells=0)
 
     def test_ahead_they_are_drawn_to_the_normal_distribution_while_few_spells_were_seen(self) -> None:
         actual, forecast, weather_sigma = np.full(500, 106.0), np.full(500, 100.0), np.full(500, 2.0)
