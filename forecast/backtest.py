@@ -49,32 +49,13 @@ Scores = dict[str, dict[str, list[Score]]]
 
 
 def scores(past: Replay, nominal: float) -> Scores:
-    """By scope and way, a score per horizon: 1 to SHOWN_DAYS days.
-
-    Every interval is made from misses that were known on its morning; mornings with too few of them are left out.
-    """
+    """By scope and way, a score per horizon: 1 to SHOWN_DAYS days; mornings with too few known misses are left out."""
     found: Scores = {}
     for scope in SCOPES:
-        chosen = past.members(scope)
-        if not len(judged := _judged(past, scope)):
+        if not len(chosen := judged(past, scope)):
             continue
-        at = np.ix_(judged, chosen, np.arange(SHOWN_DAYS))
-        actual = past.actual[at]
-        covered = {FORECAST: np.empty_like(actual, bool), OBSERVED: np.empty_like(actual, bool)}
-        month = None
-        for place, number in enumerate(judged):
-            if month != past.mornings[number].astype("datetime64[M]"):  # what is known changes with the month
-                month = past.mornings[number].astype("datetime64[M]")
-                intervals = past.intervals(scope, nominal, past.known_until[number])
-            sigma = past.weather_sigma[number][chosen, :SHOWN_DAYS]
-            for way, made, spread in (
-                (FORECAST, past.forecast, sigma),
-                (OBSERVED, past.observed, np.zeros_like(sigma)),
-            ):
-                lower, upper = intervals.around(
-                    made[number][chosen, :SHOWN_DAYS], spread, np.full(SHOWN_DAYS, way == OBSERVED)
-                )
-                covered[way][place] = (actual[place] >= lower) & (actual[place] <= upper)
+        at = np.ix_(chosen, past.members(scope), np.arange(SHOWN_DAYS))
+        actual, covered = past.actual[at], within(past, scope, nominal)
         ways = {
             FORECAST: past.forecast,
             OBSERVED: past.observed,
@@ -88,10 +69,33 @@ def scores(past: Replay, nominal: float) -> Scores:
     return found
 
 
-def _judged(past: Replay, scope: str) -> Places:
+def judged(past: Replay, scope: str) -> Places:
     """The mornings on which enough misses were known to make an interval from."""
     newest = past.known_until[:, past.members(scope)].max(axis=1)
     return np.flatnonzero((past.mornings <= newest[:, None]).sum(axis=1) >= MIN_MORNINGS)
+
+
+def within(past: Replay, scope: str, nominal: float) -> dict[str, Flags]:
+    """Whether what came was within the interval, with expected and with known weather.
+
+    Every interval is made from misses that were known on its morning.
+
+    Returns:
+        arrays (mornings that are judged, entities, SHOWN_DAYS); False where nothing has come yet.
+    """
+    chosen = past.members(scope)
+    found: dict[str, list[Flags]] = {FORECAST: [], OBSERVED: []}
+    month = None
+    for number in judged(past, scope):
+        if month != past.mornings[number].astype("datetime64[M]"):  # what is known changes with the month
+            month = past.mornings[number].astype("datetime64[M]")
+            intervals = past.intervals(scope, nominal, past.known_until[number])
+        here = np.ix_([number], chosen, np.arange(SHOWN_DAYS))
+        for way, made in ((FORECAST, past.forecast), (OBSERVED, past.observed)):
+            known = np.full(SHOWN_DAYS, way == OBSERVED)
+            lower, upper = intervals.around(made[here], np.where(known, 0, past.weather_sigma[here]), known)
+            found[way].append((past.actual[here] >= lower) & (past.actual[here] <= upper))
+    return {way: np.concatenate(days) for way, days in found.items()}
 
 
 def _scores(made: Floats, actual: Floats, fair: Flags, covered: Flags | None) -> list[Score]:
@@ -121,8 +125,8 @@ def shown(found: Scores, past: Replay, nominal: float) -> list[Table | str]:
         return ["The history is too short for a backtest yet: no past morning knew enough misses."]
     made: list[Table | str] = []
     for scope, ways in found.items():
-        judged = past.mornings[_judged(past, scope)]
-        what = f"{scope}: {len(past.members(scope))}, on {len(judged)} mornings from {judged[0]} to {judged[-1]}"
+        mornings = past.mornings[judged(past, scope)]
+        what = f"{scope}: {len(past.members(scope))}, on {len(mornings)} mornings from {mornings[0]} to {mornings[-1]}"
         table = Table(
             title=f"{what}; intervals of {nominal:.0%}",
             title_justify="left",

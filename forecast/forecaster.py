@@ -77,7 +77,7 @@ class Forecaster:
         """Fit to all that is known; the intervals come from forecasts made again at past mornings."""
         entities = history.entities()
         climate = Climate.of(weather)
-        fitted = Fitted.of(history, entities, climate.outlook(weather, 0))
+        fitted = Fitted.of(history, climate.outlook(weather, 0))
         return cls(
             version=trained_at.strftime("%Y%m%dT%H%M%SZ"),
             trained_at=trained_at,

@@ -4,11 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from forecast.weather import Days, Floats
+from forecast.weather import Days, Flags, Floats
 
 REGION, COMPLEX = "region", "complex"
 # A complex this many months behind the newest has left the data; it counts no longer.
 GONE_AFTER_MONTHS = 6
+# The complexes known on a day are their region if they are this share of its households: those that enter early, or
+# alone, use more or less than the others.
+WHOLE = 0.9
 
 
 @dataclass(frozen=True)
@@ -78,19 +81,25 @@ class History:
             self.days[:end], self.ids, self.regions, self.households, np.where(unknown, np.nan, self.kg[:, :end])
         )
 
+    @property
+    def codes(self) -> list[str]:
+        """The regions' codes, in order."""
+        return sorted(set(self.regions))
+
+    def members(self) -> Flags:
+        """Which complexes are in each region, an array (regions, complexes)."""
+        return np.array([[region == code for region in self.regions] for code in self.codes])
+
     def entities(self) -> Entities:
         """Regions, then complexes. A region's figure of a day is that of the complexes that are known on that day."""
-        codes = sorted(set(self.regions))
-        member = np.array([[region == code for region in self.regions] for code in codes], dtype=float)
-        known = np.isfinite(self.kg)
-        households = member @ (self.households[:, None] * known)
-        # A few complexes that are early are not their region.
-        whole = households >= 0.5 * (member @ self.households)[:, None]
+        member = self.members().astype(float)
+        households = member @ (self.households[:, None] * np.isfinite(self.kg))
+        whole = households >= WHOLE * (member @ self.households)[:, None]
         with np.errstate(invalid="ignore", divide="ignore"):
             regions = np.where(whole, member @ np.nan_to_num(self.kg) / households, np.nan)
         return Entities(
-            [REGION] * len(codes) + [COMPLEX] * len(self.ids),
-            codes + self.ids,
+            [REGION] * len(self.codes) + [COMPLEX] * len(self.ids),
+            self.codes + self.ids,
             np.concatenate([member @ self.households, self.households]),
             np.concatenate([regions, self.kg / self.households[:, None]]),
         )

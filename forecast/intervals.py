@@ -2,11 +2,12 @@
 
 A miss is divided by what was to be expected of it: the entity's own noise, and what not knowing the weather costs at
 that horizon in that season. The quantiles of these scores, signed, are then the interval, and they cover as often in
-the future as they did in the past.
+the future as they did in the past. Days whose weather is known have a quantile of their own: there a month's level is
+what is wrong.
 
 All entities share their weather, and it lasts for days: thousands of misses of a quarter are a dozen spells of weather.
 While there are few spells, the quantiles are drawn to those of the normal distribution, which is what the scores had
-if their standard errors said all. Without that, intervals learnt in summer covered 41 % of an October.
+if their standard errors said all.
 """
 
 from dataclasses import dataclass
@@ -58,8 +59,14 @@ class Intervals:
             observed: what the model says once the weather is known.
             nominal: the share of days that the interval is to cover.
             spells: how many spells of weather they saw.
+
+        Raises:
+            ValueError: nothing has come yet.
         """
         there = np.isfinite(actual)
+        if not there.any():
+            msg = "nothing has come yet of what was forecast"
+            raise ValueError(msg)
         actual, forecast, weather_sigma, observed = (
             part[there] for part in (actual, forecast, weather_sigma, observed)
         )

@@ -104,8 +104,10 @@ def replay(history: History, weather: Weather, progress: Callable[[float], None]
             first = month.astype("datetime64[D]")
             then = history.as_of(first, behind)
             entities = then.entities()
-            fitted = Fitted.of(then, entities, observed_weather.part(then.days[0], first))
-            last = len(then.days) - 1 - np.argmax(np.isfinite(entities.per_household)[:, ::-1], axis=1)
+            fitted = Fitted.of(then, observed_weather.part(then.days[0], first))
+            # The last day known of each entity; -1: there is none yet.
+            seen = np.isfinite(entities.per_household)
+            last = np.where(seen.any(axis=1), len(then.days) - 1 - np.argmax(seen[:, ::-1], axis=1), -1)
         at = int(np.searchsorted(history.days, morning))
         targets = at + np.arange(HORIZONS)
         ahead = Climate.of(weather.before(morning)).outlook(weather.before(morning), HORIZONS)
@@ -118,7 +120,7 @@ def replay(history: History, weather: Weather, progress: Callable[[float], None]
         parts["last_week"].append(np.take_along_axis(whole, targets - 7 * weeks, axis=1))
         parts["last_week_hindsight"].append(whole[:, targets - 7])
         parts["month_mean"].append(_month_means(entities.per_household, then.months, history.days[0], targets))
-        until.append(history.days[last])
+        until.append(history.days[0] + last)
         progress((number + 1) / len(mornings))
     return Replay(mornings, truth.scopes, np.array(until), **{name: np.array(arrays) for name, arrays in parts.items()})
 

@@ -113,14 +113,15 @@ class Climate:
 
     Attributes:
         coefficients: of the yearly waves, one column each for mean, swing below, swing above, rain.
+        variance: of the first yearly wave, for the square of the daily mean's anomaly: winters vary more than summers.
         persistence: how much of an anomaly is left after a day, 0 to 1.
-        sigma: the standard deviation of the daily mean's anomaly, C.
-        normal_sigma: the standard error of the normal itself, C: a few years of anomalies that last for days.
+        normal_sigma: the standard error of the normal itself as a share of the anomaly's standard deviation: it is
+            known from a few years of anomalies that last for days.
     """
 
     coefficients: Floats
+    variance: Floats
     persistence: float
-    sigma: float
     normal_sigma: float
 
     @classmethod
@@ -143,8 +144,14 @@ class Climate:
         # So many independent days say as much as these.
         worth = len(weather) * (1 - persistence) / (1 + persistence)
         used = waves.shape[1]
-        sigma = float(anomaly.std() * np.sqrt(worth / max(worth - used, 1)))
-        return cls(coefficients, persistence, sigma, sigma * float(np.sqrt(used / worth)))
+        variance = np.linalg.lstsq(waves[:, :3], anomaly**2, rcond=None)[0] * worth / max(worth - used, 1)
+        return cls(coefficients, variance, persistence, float(np.sqrt(used / worth)))
+
+    def sigma(self, days: Days) -> Floats:
+        """The standard deviation of the daily mean's anomaly, C."""
+        # A wave fitted to few winters may dip too low.
+        sigma: Floats = np.sqrt(np.maximum(_waves(days)[:, :3] @ self.variance, self.variance[0] / 4))
+        return sigma
 
     def outlook(self, known: Weather, ahead: int) -> Outlook:
         """The known days as they were, and `ahead` days after them as they can be expected."""
@@ -155,7 +162,8 @@ class Climate:
         expected = normal + latest * self.persistence**horizon
         mean = np.concatenate([known.mean, expected[len(known) :]])
         faded = 1 - self.persistence**horizon
-        sigma = np.hypot(self.sigma * np.sqrt(1 - self.persistence ** (2 * horizon)), self.normal_sigma * faded)
+        share = np.hypot(np.sqrt(1 - self.persistence ** (2 * horizon)), self.normal_sigma * faded)
+        sigma = self.sigma(days) * share
         hdd, hdd_sigma = degree_days(HEATING_BASE_CELSIUS - mean, sigma)
         cdd, cdd_sigma = degree_days(mean - COOLING_BASE_CELSIUS, sigma)
         back = np.concatenate([np.full(7, mean[0]), mean])

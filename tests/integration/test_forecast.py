@@ -165,10 +165,10 @@ def test_train_serve_forecast(settings: Settings, tmp_path: Path, capsys: pytest
         ways = described["metrics"]["region"]
         assert ways["forecast: expected weather"][0]["mae"] < ways["month's mean a year before"][0]["mae"]
 
-        # What is read from the tables is what the city was made of: complexes of the region add up to about its figure.
+        # What is read from the tables is what the city was made of: complexes of the region add up to its figure.
         own = [name for name, region in zip(town.ids, town.regions, strict=True) if region == "27260"]
         parts = [service.get(f"/forecast?complex={name}&days=1").json()["days"][0]["kg_co2"] for name in own]
-        assert sum(parts) == pytest.approx(answer["days"][0]["kg_co2"], rel=0.05)
+        assert sum(parts) == pytest.approx(answer["days"][0]["kg_co2"], rel=1e-5)
 
         # New weather is taken up without a restart.
         copy(

@@ -12,11 +12,14 @@ from hypothesis import strategies as st
 from forecast import backtest, features
 from forecast.forecaster import Forecaster
 from forecast.history import COMPLEX, REGION, History
+from forecast.intervals import Intervals
+from forecast.model import Fitted
 from forecast.rolling import HORIZONS, Replay, TooLittleDataError, replay
 from forecast.store import NoModelError, Store
 from forecast.weather import Climate, Outlook, Weather, degree_days
 from tests.emission import City, city
 
+TODAY = np.datetime64("2026-11-21")
 TRAINED_AT = datetime(2026, 11, 21, 1, tzinfo=UTC)
 
 
@@ -83,6 +86,13 @@ class TestWeather:
         )
         assert ahead == pytest.approx(6 * climate.persistence ** np.arange(1, HORIZONS + 1))
 
+    def test_winters_vary_more_than_summers(self) -> None:
+        days = np.datetime64("2024-01-01") + np.arange(3 * 365)
+        winter = np.cos(2 * np.pi * np.arange(len(days)) / 365.25)
+        mean = 15 - 12 * winter + (3 + winter) * np.random.default_rng(5).normal(size=len(days))
+        sigma = Climate.of(Weather(days, mean, mean - 5, mean + 5, np.zeros(len(days)))).sigma(days)
+        assert sigma[:365] == pytest.approx((3 + winter)[:365], rel=0.15)
+
     def test_less_than_a_year_is_refused(self) -> None:
         with pytest.raises(ValueError, match="100 days of weather"):
             Climate.of(flat([5.0] * 100))
@@ -122,7 +132,7 @@ class TestFeatures:
 
 
 def observed(weather: Weather) -> Outlook:
-    return Climate(np.zeros((5, 4)), 0.5, 1.0, 0.1).outlook(weather, 0)
+    return Climate(np.zeros((5, 4)), np.array([1.0, 0, 0]), 0.5, 0.1).outlook(weather, 0)
 
 
 class TestNoLeakage:
@@ -152,6 +162,16 @@ class TestNoLeakage:
             assert newest <= np.datetime64("2026-06") - int(late)
         assert (past.known_until < past.mornings[:, None]).all()
 
+    def test_of_a_region_that_was_never_whole_nothing_is_known(self, town: City) -> None:
+        # Half of its complexes are known in the first month only, the others in all but the first.
+        first = town.history.months == town.history.months[0]
+        even = np.arange(len(town.ids)) % 2 == 0
+        absent = (np.array(town.regions) == "27260")[:, None] & (even[:, None] != first)
+        past = replay(replace(town.history, kg=np.where(absent, np.nan, town.history.kg)), town.weather)
+        region = sorted(set(town.regions)).index("27260")
+        assert (past.known_until[:, region] < town.history.days[0]).all()
+        assert np.isnan(past.actual[:, region]).all()
+
     def test_a_complex_that_has_left_counts_no_longer(self, town: City) -> None:
         kg = town.history.kg.copy()
         kg[0, town.history.days >= np.datetime64("2026-01-01")] = np.nan
@@ -169,6 +189,56 @@ class TestRegions:
         assert entities.households.tolist() == [40, 7, 10, 30, 7]
         # On the second day only a quarter of the households are known: that is not the region.
         assert np.array_equal(entities.per_household[0], [2.5, np.nan, 3.0], equal_nan=True)
+
+    def test_its_forecast_is_the_sum_of_its_complexes(self, town: City, model: Forecaster) -> None:
+        made = model.forecast(town.weather, town.weather.days[-1] - 6, 14)
+        own = [
+            model.position(COMPLEX, name) for name, code in zip(town.ids, town.regions, strict=True) if code == "27260"
+        ]
+        assert made.kg[own].sum(axis=0) == pytest.approx(made.kg[model.position(REGION, "27260")])
+
+
+class TestModel:
+    def test_a_complex_that_began_to_save_is_followed(self, town: City) -> None:
+        outlook = Climate.of(town.weather).outlook(town.weather, HORIZONS)
+        past, ahead = outlook.part(town.weather.days[0], TODAY), outlook.part(TODAY, TODAY + HORIZONS)
+        kg = town.history.kg.copy()
+        kg[0, town.history.days >= np.datetime64("2025-11-01")] *= 0.8
+        before, after = (
+            Fitted.of(history, past).per_household(ahead) for history in (town.history, replace(town.history, kg=kg))
+        )
+        complexes = slice(-len(town.ids), None)
+        ratio = (after / before)[complexes]
+        assert ratio[0].mean() == pytest.approx(0.8, abs=0.03)
+        assert ratio[1:] == pytest.approx(1, abs=0.01)
+
+
+class TestIntervals:
+    def test_with_known_weather_they_reach_as_far_as_misses_did(self) -> None:
+        # 999 misses of -10 to 0 %, evenly.
+        observed = np.full(999, 100.0)
+        actual = observed - np.linspace(10, 0, 999)
+        made = Intervals.of(actual, observed, np.zeros(999), observed, nominal=0.9, spells=0)
+        bounds = [float(bound[0]) for bound in made.around(observed[:1], np.zeros(1), np.array([True]))]
+        assert bounds == pytest.approx([91, 109], abs=0.02)
+
+    def test_without_a_miss_there_are_none(self) -> None:
+        nothing = np.full(3, np.nan)
+        with pytest.raises(ValueError, match="nothing has come yet"):
+            Intervals.of(nothing, nothing, nothing, nothing, nominal=0.9, spells=0)
+
+    def test_ahead_they_are_drawn_to_the_normal_distribution_while_few_spells_were_seen(self) -> None:
+        actual, forecast, weather_sigma = np.full(500, 106.0), np.full(500, 100.0), np.full(500, 2.0)
+        bounds = {}
+        for spells in (0, 30, 10**6):
+            made = Intervals.of(actual, forecast, weather_sigma, actual, nominal=0.9, spells=spells)
+            bounds[spells] = [
+                float(bound[0]) for bound in made.around(forecast[:1], weather_sigma[:1], np.array([False]))
+            ]
+        # Every day missed by three standard errors upwards.
+        assert bounds[0] == pytest.approx([100 - 1.645 * 2, 100 + 1.645 * 2], abs=0.01)
+        assert bounds[30] == pytest.approx([100, 100 + (1.645 + 3) / 2 * 2], abs=0.01)
+        assert bounds[10**6] == pytest.approx([100, 106], abs=0.01)
 
 
 class TestBacktest:
@@ -188,14 +258,16 @@ class TestBacktest:
 
     def test_intervals_cover_what_they_say(self) -> None:
         # Mornings of one history share its weather, so coverage is judged over several.
-        coverage: dict[str, list[float]] = {}
+        coverage: dict[tuple[str, str], list[float]] = {}
         for seed in range(4):
             town = city(100 + seed, complexes=30)
             for scope, ways in backtest.scores(replay(town.history, town.weather), 0.9).items():
-                rows = ways[backtest.FORECAST]
-                coverage.setdefault(scope, []).append(float(np.mean([row.coverage or 0 for row in rows])))
-        for scope, shares in coverage.items():
-            assert np.mean(shares) == pytest.approx(0.9, abs=0.05), (scope, shares)
+                for way in (backtest.FORECAST, backtest.OBSERVED):
+                    rows = ways[way]
+                    coverage.setdefault((scope, way), []).append(float(np.mean([row.coverage or 0 for row in rows])))
+        assert len(coverage) == 4
+        for what, shares in coverage.items():
+            assert np.mean(shares) == pytest.approx(0.9, abs=0.05), (what, shares)
 
     def test_too_little_data_says_how_little(self) -> None:
         town = city(3, complexes=12, first=date(2025, 12, 1))
