@@ -158,8 +158,8 @@ class TestConfiguration:
         assert written["auto.create.topics.enable"] == "false"
 
     def test_postgres_is_durable(self) -> None:
-        assert postgres._SETTINGS["fsync"] == "on"
-        assert postgres._SETTINGS["synchronous_commit"] == "on"
+        assert postgres.SETTINGS["fsync"] == "on"
+        assert postgres.SETTINGS["synchronous_commit"] == "on"
 
     def test_the_api_key_covers_the_projects_indices(self) -> None:
         assert {"deliveries*", "pay_per_*", "charge_per_day*"} <= set(accounts.INDICES)
