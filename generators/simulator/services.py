@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
+from conf.districts import districts
 from generators import city
 from generators.city import Complex
 from generators.simulator import energy, envelopes, weather
@@ -54,7 +55,7 @@ def places() -> dict[str, Complex]:
 
 
 def _areas(place: Complex) -> tuple[str, str, str, str]:
-    names = {district.code: district.name for district in city.districts()}
+    names = {district.code: district.name for district in districts()}
     town, _, village = place.neighbourhood.partition(" ")
     return "대구광역시", names[place.region], town, village
 

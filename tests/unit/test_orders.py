@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from conf.districts import districts
 from generators import city, malformed, orders
 from generators.orders import DAY_CURVE, Plan, Record, stream
 
@@ -95,7 +96,7 @@ def test_the_same_plan_gives_the_same_bytes(
 @given(seed=seeds)
 @hypothesis_settings(max_examples=40, deadline=None)
 def test_valid_orders_keep_the_wire_contract(seed: int) -> None:
-    districts = {district.code: district for district in city.districts()}
+    by_code = {district.code: district for district in districts()}
     complexes = {place.complex_id: place for place in city.complexes()}
     for record in take(Plan(seed=seed, start=START, late_share=0.2, duplicate_share=0.1), 100):
         assert record.value is not None
@@ -104,7 +105,7 @@ def test_valid_orders_keep_the_wire_contract(seed: int) -> None:
         assert list(order) == FIELDS
         assert record.value == json.dumps(order, ensure_ascii=False, separators=(",", ":")).encode()
         assert record.key == order["order_id"].encode()
-        assert districts[order["region"]].covers(order["lat"], order["lon"])
+        assert by_code[order["region"]].covers(order["lat"], order["lon"])
         assert order["ordered_at"][-5] == "."
         if order["complex_id"] is not None:
             place = complexes[order["complex_id"]]

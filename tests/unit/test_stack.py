@@ -162,7 +162,7 @@ class TestConfiguration:
         assert postgres.SETTINGS["synchronous_commit"] == "on"
 
     def test_the_api_key_covers_the_projects_indices(self) -> None:
-        assert {"deliveries*", "pay_per_*", "charge_per_day*"} <= set(accounts.INDICES)
+        assert {"deliveries*", "pay_per_*", "charge_per_day*", "carbon*", "districts*"} <= set(accounts.INDICES)
 
     def test_flink_takes_the_tunable_settings_and_the_stacks_addresses(self, context: Context) -> None:
         written = flink.configuration(context)
