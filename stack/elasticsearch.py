@@ -10,7 +10,7 @@ from stack.errors import StackError
 from stack.services import HOST, Context, Service, properties
 
 _HEAP = "768m"
-_LOG4J = {
+LOG4J = {
     "status": "error",
     "rootLogger.level": "info",
     "rootLogger.appenderRef.console.ref": "console",
@@ -19,7 +19,7 @@ _LOG4J = {
     "appender.console.layout.type": "PatternLayout",
     "appender.console.layout.pattern": "[%d{ISO8601}][%-5p][%-25c{1.}] %marker%m%consoleException%n",
 }
-_JVM = """\
+JVM = """\
 -XX:+UseG1GC
 -Djava.io.tmpdir=${ES_TMPDIR}
 -XX:+ExitOnOutOfMemoryError
@@ -48,8 +48,8 @@ def prepare(context: Context) -> None:
         "cluster.routing.allocation.disk.threshold_enabled": False,
     }
     _write(context, "elasticsearch.yml", "".join(f"{key}: {json.dumps(value)}\n" for key, value in settings.items()))
-    _write(context, "jvm.options", _JVM)
-    _write(context, "log4j2.properties", properties(_LOG4J))
+    _write(context, "jvm.options", JVM)
+    _write(context, "log4j2.properties", properties(LOG4J))
     keystore = _folder(context) / "config" / "elasticsearch.keystore"
     if not keystore.is_file():
         program = str(context.programs.elasticsearch / "bin" / "elasticsearch-keystore")
