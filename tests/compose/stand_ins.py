@@ -99,7 +99,12 @@ def build(engine: Engine, report: Callable[[str], None]) -> None:
 
 def _bootstrap(engine: Engine, root: Path) -> None:
     command = ["debootstrap", "--variant=minbase", "--include=ca-certificates", "bookworm", str(root)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    finally:
+        # An interrupted debootstrap leaves these mounted.
+        for name in ("proc", "sys"):
+            subprocess.run(["umount", "--lazy", str(root / name)], capture_output=True, check=False)
     if done.returncode != 0:
         msg = f"debootstrap failed:\n{(done.stdout + done.stderr)[-2000:]}"
         raise TestFailedError(msg)
@@ -112,7 +117,7 @@ def _bootstrap(engine: Engine, root: Path) -> None:
                 (own / f"machine-{number}.crt").write_text(text, encoding="utf-8")
     subprocess.run(["chroot", str(root), "update-ca-certificates"], capture_output=True, check=True)
     shutil.rmtree(root / "var" / "cache" / "apt" / "archives")
-    tar = subprocess.Popen(["tar", "-C", str(root), "-c", "."], stdout=subprocess.PIPE)
+    tar = subprocess.Popen(["tar", "-C", str(root), "--one-file-system", "-c", "."], stdout=subprocess.PIPE)
     variables = [part for name, value in _CERTIFICATES.items() for part in ("--change", f"ENV {name}={value}")]
     engine.docker("import", *variables, "-", BASE, stdin=tar.stdout)
     if tar.wait() != 0:
