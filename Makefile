@@ -135,6 +135,10 @@ backtest: $(INSTALLED) ## Show the forecast's backtest against two baselines, wi
 reconcile: $(INSTALLED) ## Compare every total with the ledger, and repair what differs
 	@$(BIN)/python -m stack.reconcile $(ARGS)
 
+.PHONY: kibana
+kibana: $(INSTALLED) ## Import maps and dashboards into a Kibana; URL=http://localhost:5601
+	@$(BIN)/python -m kibana import $(if $(URL),--url $(URL)) $(ARGS)
+
 .PHONY: demo
 demo: install ## All of it: stack, job, orders, and after a minute the reconciliation
 	@$(BIN)/python -m stack.demo

@@ -31,6 +31,9 @@ ADDRESSES = {
     "DATA_GO_KR_SERVICE_KEY": ("pollers", "service_key"),
     "KAKAO_REST_KEY": ("pollers", "kakao_key"),
     "BOARD_URL": ("board", "url"),
+    "KIBANA_URL": ("kibana", "url"),
+    "KIBANA_USER": ("kibana", "user"),
+    "KIBANA_PASSWORD": ("kibana", "password"),
 }
 
 
@@ -98,6 +101,14 @@ class Elasticsearch(_Section):
 
     url: str = Field(pattern=r"^https?://")
     api_key: SecretStr | None = None
+
+
+class Kibana(_Section):
+    """Where `make kibana` imports maps and dashboards; without a password it logs in as nobody."""
+
+    url: str = Field(pattern=r"^https?://")
+    user: str = Field(min_length=1)
+    password: SecretStr | None = None
 
 
 class Flink(_Section):
@@ -308,6 +319,7 @@ class Settings(BaseSettings):
     kafka: Kafka
     postgres: Postgres
     elasticsearch: Elasticsearch
+    kibana: Kibana
     flink: Flink
     topics: dict[str, Topic]
     deliveries: Deliveries

@@ -104,7 +104,16 @@ def load_districts(settings: Settings) -> int:
         raise NotReadyError(_remedy(error, settings)) from error
     if answer["errors"]:
         refused = next(item["index"]["error"] for item in answer["items"] if "error" in item["index"])
-        message = f"Elasticsearch refused a district: {refused}; delete the index districts and run `make prepare`."
+        if refused["type"] == "security_exception":
+            message = (
+                "The API key may not write the index districts: run `make up` again, which replaces the local stack's, "
+                "or give ELASTICSEARCH_API_KEY that right."
+            )
+            raise NotReadyError(message)
+        message = (
+            f"Elasticsearch refused a district ({refused['type']}: {refused['reason']}): "
+            "delete the index districts and run `make prepare`."
+        )
         raise NotReadyError(message)
     return len(answer["items"])
 

@@ -128,7 +128,7 @@ def _bootstrap(engine: Engine, root: Path) -> None:
 
 def _build(engine: Engine, image: str, player: StandIn) -> None:
     with tempfile.TemporaryFile(dir=engine.data) as context:
-        with tarfile.open(fileobj=context, mode="w", dereference=False) as tar:
+        with tarfile.open(fileobj=context, mode="w", format=tarfile.GNU_FORMAT) as tar:
             for path in sorted((FOLDER / player.folder).iterdir()):
                 tar.add(path, arcname=path.name, filter=_plain)
             for name, path in player.files.items():

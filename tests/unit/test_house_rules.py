@@ -35,7 +35,7 @@ def test_migrations_are_numbered_without_a_gap() -> None:
 def test_no_module_has_a_name_that_says_nothing() -> None:
     names = {
         path.stem
-        for package in ("jobs", "sinks", "stack", "generators", "conf", "bench", "forecast", "board")
+        for package in ("jobs", "sinks", "stack", "generators", "conf", "bench", "forecast", "board", "kibana")
         for path in (ROOT / package).rglob("*.py")
     }
     assert not names & {"utils", "util", "helpers", "helper", "manager", "common", "misc"}
