@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -211,7 +212,8 @@ def running(system: System) -> dict[str, str | None]:
 
 def missing_env(system: System) -> None:
     """Without .env there is one error, and it says what to do."""
-    said = system.compose("config", "--quiet", check=False, env_file=Path(os.devnull))
+    with tempfile.NamedTemporaryFile() as empty:
+        said = system.compose("config", "--quiet", check=False, env_file=Path(empty.name))
     errors = [line for line in said.splitlines() if "cp .env.example .env" in line]
     if len(errors) != 1:
         msg = f"Without .env, docker compose says:\n{said}"
