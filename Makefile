@@ -24,7 +24,7 @@ NEEDS_MAVEN = command -v mvn >/dev/null || { echo "Maven is missing: apt install
 
 .PHONY: help
 help: ## List all targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 ##@ Setting up
 
@@ -169,6 +169,12 @@ test: check $(JAR) ## Everything in `check`, the Java tests, and tests against r
 .PHONY: chaos
 chaos: install $(INSTALLED_DEV) ## The kill tests in their long form
 	@CITYSTREAM_CHAOS=long $(BIN)/python -m pytest tests/chaos
+
+.PHONY: test-compose
+test-compose: $(INSTALLED_DEV) ## Bring docker-compose.yml up whole, against stand-ins of the official images; needs root
+	@$(NEEDS_JAVA)
+	@$(NEEDS_MAVEN)
+	@$(BIN)/python -m tests.compose $(ARGS)
 
 .PHONY: bench
 bench: install ## Benchmarks beside the alternatives, as a table of rates and ratios

@@ -199,6 +199,16 @@ def resume(settings: Settings, name: str, *, parallelism: int | None = None, res
     return submit(settings, name, parallelism=parallelism, restore=path)
 
 
+def ensure(settings: Settings, name: str) -> str:
+    """The job of this name: the running one, or one that goes on where the last left off, or a new one."""
+    if running := Cluster(settings.flink.url).running(name):
+        console.print(f"The job {name} runs already.")
+        return running
+    if path := restore_path(settings, name):
+        return resume(settings, name, restore=path)
+    return submit(settings, name)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m stack.control", description=__doc__)
@@ -207,10 +217,11 @@ def main(arguments: list[str] | None = None) -> int:
         ("submit", "start a job from the beginning of its topics"),
         ("stop", "stop a job with a savepoint"),
         ("resume", "start a job from its last savepoint or checkpoint"),
+        ("ensure", "leave a running job alone, else resume it, else submit it"),
     ):
         sub = commands.add_parser(command, help=text, description=text)
         sub.add_argument("job", help="the job's name, such as deliveries")
-        if command != "stop":
+        if command in ("submit", "resume"):
             sub.add_argument("--parallelism", type=int, help="default: flink.parallelism of conf/citystream.yaml")
         if command == "resume":
             sub.add_argument("--from", dest="restore", help="a savepoint's or checkpoint's path; default: the newest")
@@ -220,7 +231,9 @@ def main(arguments: list[str] | None = None) -> int:
         if options.command == "stop":
             console.print(f"Stopped. Savepoint: {stop(settings, options.job)}", soft_wrap=True)
             return 0
-        if options.command == "submit":
+        if options.command == "ensure":
+            job = ensure(settings, options.job)
+        elif options.command == "submit":
             job = submit(settings, options.job, parallelism=options.parallelism)
         else:
             job = resume(settings, options.job, parallelism=options.parallelism, restore=options.restore)

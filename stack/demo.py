@@ -22,16 +22,6 @@ JOB = "deliveries"
 console = Console(highlight=False, soft_wrap=True)
 
 
-def ensure_job(settings: Settings) -> str:
-    """The deliveries job: the running one, or one that goes on where the last left off, or a new one."""
-    if running := Cluster(settings.flink.url).running(JOB):
-        console.print(f"The job {JOB} runs already.")
-        return running
-    if path := control.restore_path(settings, JOB):
-        return control.resume(settings, JOB, restore=path)
-    return control.submit(settings, JOB)
-
-
 def figures(settings: Settings, cluster: Cluster, job: str) -> Table:
     """What there is now."""
     produced, _ = reconcile.offsets(settings, JOB)
@@ -90,7 +80,7 @@ def demo(seconds: float) -> int:
     if stack_command(["up"]) != 0 or prepare.main([]) != 0:
         return 1
     settings = load()
-    job = ensure_job(settings)
+    job = control.ensure(settings, JOB)
     LocalStack.of(settings.stack).supervisor.start_service(feed.NAME)
     console.print(f"Orders are coming. For {seconds:.0f} s you see what becomes of them.")
     watch(settings, job, seconds)

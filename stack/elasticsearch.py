@@ -1,22 +1,16 @@
 """Elasticsearch: one node, security on, and an API key for jobs."""
 
-import base64
 import functools
-import http.client
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+from stack.accounts import Accounts
 from stack.errors import StackError
 from stack.services import HOST, Context, Service, properties
 
 _HEAP = "768m"
-_INDICES = (
-    *("deliveries*", "pay_per_*", "charge_per_day*", "carbon*", "tickets*", "events*", "coordinates*", "districts*"),
-    "citystream-test*",  # the sinks' own tests
-)
-_LOG4J = {
+LOG4J = {
     "status": "error",
     "rootLogger.level": "info",
     "rootLogger.appenderRef.console.ref": "console",
@@ -25,7 +19,7 @@ _LOG4J = {
     "appender.console.layout.type": "PatternLayout",
     "appender.console.layout.pattern": "[%d{ISO8601}][%-5p][%-25c{1.}] %marker%m%consoleException%n",
 }
-_JVM = """\
+JVM = """\
 -XX:+UseG1GC
 -Djava.io.tmpdir=${ES_TMPDIR}
 -XX:+ExitOnOutOfMemoryError
@@ -54,8 +48,8 @@ def prepare(context: Context) -> None:
         "cluster.routing.allocation.disk.threshold_enabled": False,
     }
     _write(context, "elasticsearch.yml", "".join(f"{key}: {json.dumps(value)}\n" for key, value in settings.items()))
-    _write(context, "jvm.options", _JVM)
-    _write(context, "log4j2.properties", properties(_LOG4J))
+    _write(context, "jvm.options", JVM)
+    _write(context, "log4j2.properties", properties(LOG4J))
     keystore = _folder(context) / "config" / "elasticsearch.keystore"
     if not keystore.is_file():
         program = str(context.programs.elasticsearch / "bin" / "elasticsearch-keystore")
@@ -111,59 +105,9 @@ def _environment(context: Context) -> dict[str, str]:
 
 
 def _answers(context: Context) -> None:
-    # `GET /` answers 405 on this distribution.
-    _request(context, "GET", "/_cluster/health?wait_for_status=yellow&timeout=3s")
-    if not _key_is_valid(context):
-        context.credentials.api_key = _create_api_key(context)
-
-
-def _key_is_valid(context: Context) -> bool:
-    key = context.credentials.api_key
-    if key is None:
-        return False
-    try:
-        indices = [{"names": list(_INDICES), "privileges": ["write"]}]
-        has = _request(
-            context, "POST", "/_security/user/_has_privileges", {"index": indices}, authorization=f"ApiKey {key}"
-        )
-    except _RefusedError as error:
-        if error.status == http.client.UNAUTHORIZED:  # a key of data that has been forgotten since
-            return False
-        raise
-    return bool(has["has_all_requested"])  # False: a key from before an index came to the list
-
-
-def _create_api_key(context: Context) -> str:
-    role = {
-        "cluster": ["monitor", "manage_index_templates"],
-        "indices": [{"names": list(_INDICES), "privileges": ["manage", "read", "write", "create_index", "monitor"]}],
-    }
-    body = {"name": "citystream", "role_descriptors": {"citystream": role}}
-    encoded = _request(context, "POST", "/_security/api_key", body)["encoded"]
-    return str(encoded)
-
-
-class _RefusedError(Exception):
-    """Elasticsearch answered, but not with what was asked for."""
-
-    def __init__(self, status: int, answer: str) -> None:
-        super().__init__(f"HTTP {status}: {answer[:200]}")
-        self.status = status
-
-
-def _request(
-    context: Context, method: str, path: str, body: dict[str, Any] | None = None, authorization: str | None = None
-) -> dict[str, Any]:
-    elastic = base64.b64encode(f"elastic:{context.credentials.elastic}".encode()).decode()
-    headers = {"Authorization": authorization or f"Basic {elastic}", "Content-Type": "application/json"}
-    connection = http.client.HTTPConnection(HOST, context.ports.elasticsearch.number, timeout=8)
-    try:
-        connection.request(method, path, json.dumps(body) if body is not None else None, headers)
-        response = connection.getresponse()
-        answer = response.read().decode(errors="replace")
-    finally:
-        connection.close()
-    if response.status != http.client.OK:
-        raise _RefusedError(response.status, answer)
-    parsed: dict[str, Any] = json.loads(answer)
-    return parsed
+    accounts = Accounts(url(context), context.credentials.elastic)
+    accounts.await_answer(seconds=3)
+    known = context.credentials.api_key
+    key = accounts.api_key(known)
+    if key != known:
+        context.credentials.api_key = key

@@ -13,7 +13,7 @@ import shutil
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -119,38 +119,64 @@ def url(context: Context) -> str:
 
 
 def configuration(context: Context) -> dict[str, Any]:
-    """conf/flink.yaml with the addresses, ports and folders of this stack.
+    """Flink's configuration with the addresses, ports and folders of this stack.
 
     Raises:
         StackError: conf/flink.yaml can't be read as settings.
     """
-    options = flattened(_read(home() / "conf" / "config.yaml")).get(_JAVA_OPTIONS, "")
-    tuned = flattened(_read(TUNABLE))
     data = _data(context)
-    return {
-        **tuned,
-        # Java's modules have to be opened to Flink; the distribution knows which.
-        _JAVA_OPTIONS: " ".join(filter(None, [options, tuned.get(_JAVA_OPTIONS)])),
-        "env.java.home": str(context.java.home),
-        "jobmanager.rpc.address": HOST,
-        "jobmanager.rpc.port": context.ports.flink_rpc.number,
-        "jobmanager.bind-host": HOST,
-        "rest.address": HOST,
-        "rest.port": context.ports.flink.number,
-        "rest.bind-address": HOST,
-        "rest.bind-port": context.ports.flink.number,
-        "taskmanager.host": HOST,
-        "taskmanager.bind-host": HOST,
-        "taskmanager.numberOfTaskSlots": context.settings.slots_per_task_manager,
-        "high-availability.type": "zookeeper",
-        "high-availability.zookeeper.quorum": f"{HOST}:{context.ports.zookeeper.number}",
-        "high-availability.storageDir": (data / "high-availability").as_uri(),
-        "high-availability.jobmanager.port": context.ports.flink_rpc.number,
-        "execution.checkpointing.dir": (data / "checkpoints").as_uri(),
-        "execution.checkpointing.savepoint-dir": (data / "savepoints").as_uri(),
-        "python.executable": sys.executable,
-        "python.client.executable": sys.executable,
-    }
+    return tuned(
+        {
+            "env.java.home": str(context.java.home),
+            "jobmanager.rpc.address": HOST,
+            "jobmanager.rpc.port": context.ports.flink_rpc.number,
+            "jobmanager.bind-host": HOST,
+            "rest.address": HOST,
+            "rest.port": context.ports.flink.number,
+            "rest.bind-address": HOST,
+            "rest.bind-port": context.ports.flink.number,
+            "taskmanager.host": HOST,
+            "taskmanager.bind-host": HOST,
+            "taskmanager.numberOfTaskSlots": context.settings.slots_per_task_manager,
+            "high-availability.type": "zookeeper",
+            "high-availability.zookeeper.quorum": f"{HOST}:{context.ports.zookeeper.number}",
+            "high-availability.storageDir": (data / "high-availability").as_uri(),
+            "high-availability.jobmanager.port": context.ports.flink_rpc.number,
+            "execution.checkpointing.dir": (data / "checkpoints").as_uri(),
+            "execution.checkpointing.savepoint-dir": (data / "savepoints").as_uri(),
+            "python.executable": sys.executable,
+            "python.client.executable": sys.executable,
+        }
+    )
+
+
+def tuned(own: Mapping[str, Any]) -> dict[str, Any]:
+    """conf/flink.yaml over what the distribution needs, and a cluster's own settings over both.
+
+    Raises:
+        StackError: conf/flink.yaml can't be read as settings.
+    """
+    options = settings_of(home() / "conf" / "config.yaml").get(_JAVA_OPTIONS, "")
+    tunable = settings_of(TUNABLE)
+    # Java's modules have to be opened to Flink; the distribution knows which.
+    return {**tunable, _JAVA_OPTIONS: " ".join(filter(None, [options, tunable.get(_JAVA_OPTIONS)])), **own}
+
+
+def settings_of(file: Path) -> dict[str, Any]:
+    """The settings in a file of Flink's, flat.
+
+    Raises:
+        StackError: there are none in it.
+    """
+    try:
+        tree = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        msg = f"{file} is not valid YAML: {error}"
+        raise StackError(msg) from None
+    if not isinstance(tree, dict):
+        msg = f"{file} must hold settings, one `key: value` a line."
+        raise StackError(msg)
+    return flattened(tree)
 
 
 def flattened(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -163,18 +189,6 @@ def flattened(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[name] = value
     return flat
-
-
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        tree = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        msg = f"{file} is not valid YAML: {error}"
-        raise StackError(msg) from None
-    if not isinstance(tree, dict):
-        msg = f"{file} must hold settings, one `key: value` a line."
-        raise StackError(msg)
-    return tree
 
 
 def _data(context: Context) -> Path:

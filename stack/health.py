@@ -82,7 +82,8 @@ def wait(
         UnansweredError: one ran out of time, or ends again and again.
     """
     # Client libraries log every refused connection while a server boots.
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)
+    for library in ("kafka", "elastic_transport"):
+        logging.getLogger(library).setLevel(logging.CRITICAL)
     begun = time.monotonic()
     over = threading.Event()
 

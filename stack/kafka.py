@@ -2,7 +2,7 @@
 
 import functools
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from kafka import KafkaAdminClient
@@ -18,6 +18,33 @@ _LOG4J = {
     "appender.console.name": "console",
     "appender.console.layout.type": "PatternLayout",
     "appender.console.layout.pattern": "%d{ISO8601} %-5p %c{1} - %m%n",
+}
+
+# What a node is tuned to; docker-compose.yml's nodes are tuned the same.
+SETTINGS: Mapping[str, object] = {
+    # A record is acknowledged by two brokers before it counts, so that one may be killed.
+    "default.replication.factor": 3,
+    "min.insync.replicas": 2,
+    "offsets.topic.replication.factor": 3,
+    "transaction.state.log.replication.factor": 3,
+    "transaction.state.log.min.isr": 2,
+    "share.coordinator.state.topic.replication.factor": 3,
+    "share.coordinator.state.topic.min.isr": 2,
+    "offsets.topic.num.partitions": 10,
+    "transaction.state.log.num.partitions": 10,
+    "share.coordinator.state.topic.num.partitions": 3,
+    # A misspelt topic is an error, not a new topic with one partition.
+    "auto.create.topics.enable": "false",
+    # The last node to stop has no quorum left to hand its partitions to and would wait for minutes.
+    "controlled.shutdown.enable": "false",
+    # A killed broker's partitions get another leader after this, and not after the default of 9 s.
+    "broker.session.timeout.ms": 6000,
+    "broker.heartbeat.interval.ms": 1000,
+    "group.initial.rebalance.delay.ms": 0,
+    "num.network.threads": 2,
+    "num.io.threads": 4,
+    "num.recovery.threads.per.data.dir": 2,
+    "log.segment.bytes": 256 * 1024 * 1024,
 }
 
 
@@ -92,29 +119,7 @@ def _configuration(context: Context, node: int) -> dict[str, object]:
         "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
         "inter.broker.listener.name": "PLAINTEXT",
         "log.dirs": _data(context, node),
-        # A record is acknowledged by two brokers before it counts, so that one may be killed.
-        "default.replication.factor": 3,
-        "min.insync.replicas": 2,
-        "offsets.topic.replication.factor": 3,
-        "transaction.state.log.replication.factor": 3,
-        "transaction.state.log.min.isr": 2,
-        "share.coordinator.state.topic.replication.factor": 3,
-        "share.coordinator.state.topic.min.isr": 2,
-        "offsets.topic.num.partitions": 10,
-        "transaction.state.log.num.partitions": 10,
-        "share.coordinator.state.topic.num.partitions": 3,
-        # A misspelt topic is an error, not a new topic with one partition.
-        "auto.create.topics.enable": "false",
-        # The last node to stop has no quorum left to hand its partitions to and would wait for minutes.
-        "controlled.shutdown.enable": "false",
-        # A killed broker's partitions get another leader after this, and not after the default of 9 s.
-        "broker.session.timeout.ms": 6000,
-        "broker.heartbeat.interval.ms": 1000,
-        "group.initial.rebalance.delay.ms": 0,
-        "num.network.threads": 2,
-        "num.io.threads": 4,
-        "num.recovery.threads.per.data.dir": 2,
-        "log.segment.bytes": 256 * 1024 * 1024,
+        **SETTINGS,
     }
 
 

@@ -14,7 +14,7 @@ USER = "citystream"
 DATABASE = "citystream"
 _OWNER = "postgres"
 
-_SETTINGS: Mapping[str, str] = {
+SETTINGS: Mapping[str, str] = {
     # Durability is a promise of the jobs' sinks: these two are never relaxed.
     "fsync": "on",
     "synchronous_commit": "on",
@@ -49,7 +49,7 @@ def prepare(context: Context) -> None:
         "listen_addresses": HOST,
         "port": str(context.ports.postgres.number),
         "unix_socket_directories": "",
-        **_SETTINGS,
+        **SETTINGS,
     }
     context.write("postgresql.conf", "".join(f"{key} = '{value}'\n" for key, value in settings.items()))
     if not (data / "PG_VERSION").is_file():

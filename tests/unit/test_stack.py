@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from conf.settings import Stack, load
-from stack import artifacts, elasticsearch, flink, health, kafka, postgres, preflight, supervision
+from stack import accounts, artifacts, flink, health, kafka, postgres, preflight, supervision
 from stack.__main__ import main
 from stack.artifacts import DownloadProgress, Programs
 from stack.credentials import Credentials, write_private
@@ -158,11 +158,11 @@ class TestConfiguration:
         assert written["auto.create.topics.enable"] == "false"
 
     def test_postgres_is_durable(self) -> None:
-        assert postgres._SETTINGS["fsync"] == "on"
-        assert postgres._SETTINGS["synchronous_commit"] == "on"
+        assert postgres.SETTINGS["fsync"] == "on"
+        assert postgres.SETTINGS["synchronous_commit"] == "on"
 
     def test_the_api_key_covers_the_projects_indices(self) -> None:
-        assert {"deliveries*", "pay_per_*", "charge_per_day*", "carbon*", "districts*"} <= set(elasticsearch._INDICES)
+        assert {"deliveries*", "pay_per_*", "charge_per_day*", "carbon*", "districts*"} <= set(accounts.INDICES)
 
     def test_flink_takes_the_tunable_settings_and_the_stacks_addresses(self, context: Context) -> None:
         written = flink.configuration(context)
