@@ -117,7 +117,7 @@ def run(command: list[str]) -> None:
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
-        message = f"`flink run` failed.\n{_reason(done.stdout, done.stderr)}"
+        message = f"`flink run` failed.\n{refusal(done.stdout, done.stderr)}"
         raise NotReadyError(message)
 
 
@@ -132,12 +132,26 @@ def _await_tasks(cluster: Cluster, job: str, trouble: str) -> None:
             time.sleep(0.5)
 
 
-def _reason(stdout: str, stderr: str) -> str:
-    """What went wrong, from the end of what the client printed, without the JVM's stack."""
-    lines = [line for line in (stdout + stderr).splitlines() if line.strip() and not line.lstrip().startswith("at ")]
+def refusal(stdout: str, stderr: str) -> str:
+    """What went wrong, from the end of what the client printed, without the JVM's stack.
+
+    Where the job's `main` ended by itself, the client only says so, and what `main` said stands before it.
+    """
+    noise = (
+        "at ",
+        "... ",
+        "org.apache.flink.client.program.ProgramAbortException",
+        "The program finished",
+        "Job has been",
+    )
+    ended = "Caused by: java.lang.RuntimeException: Python process exits with code"
+    lines = [
+        line
+        for line in (stdout + stderr).splitlines()
+        if line.strip() and not line.lstrip().startswith((*noise, ended))
+    ]
     causes = [line for line in lines if line.startswith("Caused by: ")]
-    noise = ("org.apache.flink.client.program.ProgramAbortException", "The program finished with", "Job has been")
-    return "\n".join(line for line in (causes[-1:] or lines[-15:]) if not line.startswith(noise))
+    return "\n".join(causes[-1:] or lines[-15:])
 
 
 def stop(settings: Settings, name: str) -> str:
