@@ -17,5 +17,5 @@ def test_what_the_job_said_is_not_lost_behind_the_clients_exit_code() -> None:
 
 
 def test_the_last_cause_is_the_reason() -> None:
-    stderr = "The program finished with the following exception:\n\nx\n\tat y\nCaused by: a\n\tat z\nCaused by: no slots\n"
+    stderr = "The program finished with the following exception:\n\tat y\nCaused by: a\n\tat z\nCaused by: no slots\n"
     assert refusal("Job has been submitted with JobID 1\n", stderr) == "Caused by: no slots"
