@@ -8,7 +8,7 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 
 from stack.layout import PortPlan
-from tests import deliveries, monitoring
+from tests import deliveries, monitoring, slate
 from tests.integration.test_bad_input import order
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.elasticsearch, pytest.mark.flink]
@@ -24,7 +24,7 @@ def scraped(servers: None) -> Iterator[Scraped]:
     settings = deliveries.settings()
     with deliveries.running(settings):
         deliveries.send(settings, order(), b"not an order")
-        deliveries.await_that(
+        slate.await_that(
             lambda: len(deliveries.ledger_ids(settings)) == 1 and len(deliveries.dead_letters(settings)) == 1,
             90,
             "the order is in the ledger, and what is none in the dead letters",
