@@ -39,7 +39,7 @@ def require() -> None:
         msg = f"Programs are missing: apt-get install --no-install-recommends {' '.join(sorted(missing))}"
         raise TestFailedError(msg)
     if subprocess.run(["docker", "info"], capture_output=True, check=False).returncode == 0:
-        msg = "A Docker engine runs here: stop it first. Stand-ins under official names must not mix with its images."
+        msg = "A Docker engine runs here: stop it first. Stand-ins have names of official images, and must not mix in."
         raise TestFailedError(msg)
 
 
