@@ -213,8 +213,23 @@ def resume(settings: Settings, name: str, *, parallelism: int | None = None, res
     return submit(settings, name, parallelism=parallelism, restore=path)
 
 
+def _await_leader(settings: Settings) -> None:
+    """A JobManager that has just come up, or come back, takes requests once it is elected."""
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            Cluster(settings.flink.url).overview()
+        except NotReadyError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(1)
+        else:
+            return
+
+
 def ensure(settings: Settings, name: str) -> str:
     """The job of this name: the running one, or one that goes on where the last left off, or a new one."""
+    _await_leader(settings)
     if running := Cluster(settings.flink.url).running(name):
         console.print(f"The job {name} runs already.")
         return running
