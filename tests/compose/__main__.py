@@ -290,7 +290,7 @@ def brought_down(system: System, engine: Engine) -> Iterator[None]:
     finally:
         system.compose("down", "--volumes", "--remove-orphans", check=False)
     left = {
-        "containers": engine.docker("ps", "--all", "--quiet").stdout.split(),
+        "containers": [*system.states()],
         "volumes": engine.docker("volume", "ls", "--quiet", f"--filter=name={PROJECT}").stdout.split(),
         "networks": engine.docker("network", "ls", "--quiet", "--filter=type=custom").stdout.split(),
     }
