@@ -50,7 +50,8 @@ def main() -> int:
     # Not this folder: a file in a Python worker's folder would shadow the standard library.
     os.chdir(temporary)
     script = str(home / "bin" / f"{process}.sh")
-    os.execv(script, [script, *arguments(process)])  # noqa: S606 - it takes this process's place
+    own = flink.ZOOKEEPER_JAVA if process == "zookeeper" else {}
+    os.execve(script, [script, *arguments(process)], {**os.environ, **own})  # noqa: S606 - it takes this process's place
 
 
 if __name__ == "__main__":

@@ -26,6 +26,9 @@ from stack.services import HOST, Context, Service, properties
 
 JAR = ROOT / "sinks" / "java" / "target" / "citystream-sinks.jar"
 TUNABLE = ROOT / "conf" / "flink.yaml"
+# ZooKeeper removes an empty folder within a minute, also that of the JobManager's election while its session is over;
+# Curator 5.4, which Flink brings, then never stands for election again (CURATOR-724). So none is ever removed.
+ZOOKEEPER_JAVA = {"JVM_ARGS": "-Dznode.container.checkIntervalMs=2147483647"}
 _HEARTBEAT_SECONDS = 3
 _JAVA_OPTIONS = "env.java.opts.all"
 
@@ -84,7 +87,7 @@ def services(context: Context) -> Iterator[Service]:
         address=f"{HOST}:{ports.zookeeper.number}",
         ports=[ports.zookeeper],
         answers=functools.partial(_zookeeper_answers, context),
-        environment=_environment(context),
+        environment={**_environment(context), **ZOOKEEPER_JAVA},
     )
     yield Service(
         name="jobmanager",
