@@ -138,6 +138,7 @@ class Deliveries(_Section):
 
     ledger: Literal["staged", "upsert"]
     documents: bool
+    python_mode: Literal["process", "thread"]
     duplicates_window_hours: float = Field(gt=0)
     combine_every_seconds: float = Field(gt=0)
     late_after_seconds: float = Field(ge=0)

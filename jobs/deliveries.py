@@ -30,8 +30,8 @@ def build(settings: Settings) -> StreamExecutionEnvironment:
     Raises:
         NotReadyError: a server is away or lacks something that the job needs.
     """
-    env, tables = environment(settings)
     options = settings.deliveries
+    env, tables = environment(settings, python_mode=options.python_mode)
 
     brokers = settings.kafka.bootstrap_servers
     source = {"topic": NAME, "bootstrap_servers": brokers, "group": f"citystream.{NAME}", "bounded": "unbounded"}
@@ -56,7 +56,7 @@ def build(settings: Settings) -> StreamExecutionEnvironment:
         every_seconds=options.combine_every_seconds,
         name=NAME,
     )
-    tables.create_temporary_view("totals", fold(partials, name=NAME))
+    tables.create_temporary_view("totals", fold(partials, python_mode=options.python_mode, name=NAME))
     for total, key in TOTALS.items():
         sums = rows(tables, f"deliveries/{total}")
         postgres.totals(sums, total, ["day", key] if key else ["day"], settings=settings)

@@ -14,9 +14,11 @@ from sinks.errors import NotReadyError
 
 
 def environment(
-    settings: Settings, *, state_backend: str | None = None
+    settings: Settings, *, state_backend: str | None = None, python_mode: str = "process"
 ) -> tuple[StreamExecutionEnvironment, StreamTableEnvironment]:
     """A streaming environment with the project's guarantees switched on, and `flink.state_backend` or another one.
+
+    Python runs in processes of its own, or with `python_mode="thread"` inside the TaskManagers.
 
     What a cluster's own configuration should decide (memory, restart strategy, where checkpoints go) is left to it, and
     the parallelism to `flink run --parallelism`.
@@ -37,6 +39,7 @@ def environment(
         # While a server is away its sink holds the stream back, and no checkpoint completes: no reason to restart.
         "execution.checkpointing.tolerable-failed-checkpoints": "1000000",
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
+        "python.execution-mode": python_mode,
         # A Python bundle is at most this old and this large before its results go on.
         "python.fn-execution.bundle.time": "500",
         "python.fn-execution.bundle.size": "5000",

@@ -90,7 +90,10 @@ class Fold(KeyedProcessFunction):
         yield Row(*ctx.get_current_key().split("|", 2), *sums)
 
 
-def fold(partials: DataStream, *, name: str) -> DataStream:
+def fold(partials: DataStream, *, python_mode: str, name: str) -> DataStream:
     """Running totals from partial sums, per total, day and key."""
     totals = keyed_pairs(partials, SUMS).process(Fold(), output_type=TOTAL)
-    return totals.name(f"{name}: fold").uid(f"{name}.fold")
+    # Each mode keeps Python's state in its own form, and takes the other's for none at all: with a uid for each, Flink
+    # refuses such a savepoint.
+    uid = f"{name}.fold" if python_mode == "process" else f"{name}.fold.{python_mode}"
+    return totals.name(f"{name}: fold").uid(uid)

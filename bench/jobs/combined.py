@@ -32,7 +32,7 @@ def main(*, deduplicate: bool) -> None:
         stream = first_per_key(stream, "order_id", ttl_hours=24, name="bench")
     partials = combine(stream, TOTALS, day="day", sums=["pay", "delivery_charge"], every_seconds=1, name="bench")
     discarding = get_gateway().jvm.org.apache.flink.streaming.api.functions.sink.v2.DiscardingSink()
-    fold(partials, name="bench").sink_to(Sink(discarding)).name("discard").uid("discard")
+    fold(partials, python_mode="process", name="bench").sink_to(Sink(discarding)).name("discard").uid("discard")
     env.execute("bench.combined")
 
 

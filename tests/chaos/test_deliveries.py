@@ -80,11 +80,16 @@ def restarted(cluster: Cluster) -> float:
 
 
 @pytest.mark.timeout(1500)
-def test_nothing_is_lost_or_doubled_whatever_is_killed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("python_mode", ["process", "thread"] if LONG else ["process"])
+def test_nothing_is_lost_or_doubled_whatever_is_killed(
+    python_mode: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CITYSTREAM__DELIVERIES__PYTHON_MODE", python_mode)
     settings = deliveries.settings()
     cluster = Cluster(settings.flink.url)
     dice = random.Random(os.environ.get("CITYSTREAM_CHAOS_SEED", "1"))
-    kills = ["TaskManager", "Python worker"] * KILLS + ["JobManager"]
+    # In threads, Python ends with its TaskManager.
+    kills = [*(["TaskManager"] if python_mode == "thread" else ["TaskManager", "Python worker"]) * KILLS, "JobManager"]
     dice.shuffle(kills)
     seconds = int(sum(BETWEEN) / 2 * len(kills) + 20 * len(kills) + 30)
     recovered: list[str] = []
@@ -126,4 +131,4 @@ def test_nothing_is_lost_or_doubled_whatever_is_killed(tmp_path: Path, capsys: p
         deliveries.assert_every_promise(settings, generator, seconds=180)
 
     with capsys.disabled():
-        print("\nNew orders were counted again after the kill of a " + ", ".join(recovered))
+        print(f"\nPython by {python_mode}: new orders were counted again after the kill of a " + ", ".join(recovered))
