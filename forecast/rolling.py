@@ -65,16 +65,17 @@ class Replay:
         """The intervals of a scope from the misses known to somebody who knows each entity until these days."""
         chosen = self.members(scope)
         actual = self.actual[:, chosen]
+        target = self.mornings[:, None, None] + np.arange(HORIZONS)
         if known_until is not None:
-            target = self.mornings[:, None, None] + np.arange(HORIZONS)
             actual = np.where(target <= known_until[chosen][None, :, None], actual, np.nan)
         forecast, weather_sigma, observed = (
             part[:, chosen] for part in (self.forecast, self.weather_sigma, self.observed)
         )
-        seen = np.isfinite(actual).any(axis=(1, 2)).sum()
-        return Intervals.of(
-            actual, forecast, weather_sigma, observed, nominal=nominal, spells=seen * STEP_DAYS / SPELL_DAYS
-        )
+        there = np.isfinite(actual)
+        days = np.broadcast_to(target, actual.shape)
+        age = (days[there].max(initial=days.min()) - days).astype(float)
+        spells = there.any(axis=(1, 2)).sum() * STEP_DAYS / SPELL_DAYS
+        return Intervals.of(actual, forecast, weather_sigma, observed, age, nominal=nominal, spells=spells)
 
 
 def replay(history: History, weather: Weather, progress: Callable[[float], None] = lambda share: None) -> Replay:

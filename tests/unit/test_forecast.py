@@ -218,25 +218,38 @@ class TestIntervals:
         # 999 misses of -10 to 0 %, evenly.
         observed = np.full(999, 100.0)
         actual = observed - np.linspace(10, 0, 999)
-        made = Intervals.of(actual, observed, np.zeros(999), observed, nominal=0.9, spells=0)
+        made = Intervals.of(actual, observed, np.zeros(999), observed, np.zeros(999), nominal=0.9, spells=10**6)
         bounds = [float(bound[0]) for bound in made.around(observed[:1], np.zeros(1), np.array([True]))]
         assert bounds == pytest.approx([91, 109], abs=0.02)
+
+    def test_with_known_weather_old_misses_say_little_and_few_say_less(self) -> None:
+        observed, nothing = np.full(999, 100.0), np.zeros(999)
+        actual = np.repeat([110.0, 103.0], [500, 499])
+        old = np.repeat([360.0, 0.0], [500, 499])
+
+        def reach(age: np.ndarray, spells: float) -> float:
+            made = Intervals.of(actual, observed, nothing, observed, age, nominal=0.9, spells=spells)
+            return float(made.around(observed[:1], nothing[:1], np.array([True]))[1][0]) - 100
+
+        assert reach(nothing, 10**6) == pytest.approx(10, abs=0.01)
+        assert reach(old, 10**6) == pytest.approx(3, abs=0.01)
+        assert reach(nothing, 3) == pytest.approx(15, abs=0.01)
 
     def test_without_a_miss_there_are_none(self) -> None:
         nothing = np.full(3, np.nan)
         with pytest.raises(ValueError, match="nothing has come yet"):
-            Intervals.of(nothing, nothing, nothing, nothing, nominal=0.9, spells=0)
+            Intervals.of(nothing, nothing, nothing, nothing, nothing, nominal=0.9, spells=1)
 
     def test_ahead_they_are_drawn_to_the_normal_distribution_while_few_spells_were_seen(self) -> None:
         actual, forecast, weather_sigma = np.full(500, 106.0), np.full(500, 100.0), np.full(500, 2.0)
         bounds = {}
-        for spells in (0, 30, 10**6):
-            made = Intervals.of(actual, forecast, weather_sigma, actual, nominal=0.9, spells=spells)
+        for spells in (1e-6, 30, 10**6):
+            made = Intervals.of(actual, forecast, weather_sigma, actual, np.zeros(500), nominal=0.9, spells=spells)
             bounds[spells] = [
                 float(bound[0]) for bound in made.around(forecast[:1], weather_sigma[:1], np.array([False]))
             ]
         # Every day missed by three standard errors upwards.
-        assert bounds[0] == pytest.approx([100 - 1.645 * 2, 100 + 1.645 * 2], abs=0.01)
+        assert bounds[1e-6] == pytest.approx([100 - 1.645 * 2, 100 + 1.645 * 2], abs=0.01)
         assert bounds[30] == pytest.approx([100, 100 + (1.645 + 3) / 2 * 2], abs=0.01)
         assert bounds[10**6] == pytest.approx([100, 106], abs=0.01)
 
