@@ -21,7 +21,7 @@ from forecast.weather import Flags, Floats
 # How many spells of weather the normal distribution counts for.
 PRIOR_SPELLS = 30
 # A miss with known weather counts half after so many days. A few months of such misses are few, and their interval is
-# widened as if so many spells had missed by more. Both chosen on seeds 101 to 108 (docs/decisions/0014).
+# widened as if so many spells had missed by more. Both chosen on seeds 101 to 103 and 106 to 108 (docs/decisions/0014).
 HALF_LIFE_DAYS = 60
 UNSEEN_SPELLS = 1.5
 

@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.elasticsearch
 
 
 @pytest.mark.timeout(600)
-def test_threads_keep_every_promise_and_refuse_the_state_of_processes(
+def test_threads_keep_every_promise_and_processes_refuse_their_state(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CITYSTREAM__DELIVERIES__PYTHON_MODE", "thread")
