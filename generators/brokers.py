@@ -14,7 +14,7 @@ DELIVERY_TIMEOUT_SECONDS = 600
 PRODUCER_CONFIG: dict[str, Any] = {
     "acks": "all",
     "enable_idempotence": True,
-    "linger_ms": 20,
+    "linger_ms": 100,
     "batch_size": 131_072,
     "delivery_timeout_ms": DELIVERY_TIMEOUT_SECONDS * 1000,
     "reconnect_backoff_max_ms": 1_000,

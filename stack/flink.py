@@ -9,8 +9,10 @@ import http.client
 import importlib.util
 import json
 import os
+import shlex
 import shutil
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -31,6 +33,15 @@ TUNABLE = ROOT / "conf" / "flink.yaml"
 ZOOKEEPER_JAVA = {"JVM_ARGS": "-Dznode.container.checkIntervalMs=2147483647"}
 _HEARTBEAT_SECONDS = 3
 _JAVA_OPTIONS = "env.java.opts.all"
+# Of each process: what Flink's scripts ask for its memory, and its main class.
+_PROCESSES = {
+    "jobmanager": (
+        "GET_JM_RESOURCE_PARAMS",
+        "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint",
+    ),
+    "taskmanager": ("GET_TM_RESOURCE_PARAMS", "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"),
+}
+_MEMORY_PREFIX = "BASH_JAVA_UTILS_EXEC_RESULT:"
 
 
 def home() -> Path:
@@ -56,6 +67,8 @@ def prepare(context: Context) -> None:
     (folder / "config.yaml").write_text(yaml.safe_dump(configuration(context)), encoding="utf-8")
     for name in ("checkpoints", "savepoints", "high-availability", "zookeeper", "pid", "log"):
         (_data(context) / name).mkdir(parents=True, exist_ok=True)
+    for process in _PROCESSES:
+        _java_arguments(context, process).write_text(_arguments(context, process), encoding="utf-8")
     for number in range(context.settings.task_managers + 1):
         temporary = _temporary(context, number)
         # What a killed process left in its temporary folder is of no use to the next.
@@ -78,6 +91,51 @@ def _lay_out_libraries(folder: Path) -> None:
         shutil.copyfile(JAR, folder / JAR.name)
 
 
+def _arguments(context: Context, process: str) -> str:
+    """A process's command line as an argument file of Java's.
+
+    The distribution's scripts work it out at each start, with four more Javas one after another: 3 s of processor time,
+    while a job waits for the process that was killed.
+
+    Raises:
+        StackError: the memory that conf/flink.yaml gives the process doesn't add up.
+    """
+    folder, written = _configuration_folder(context), configuration(context)
+    libraries = sorted(_libraries(context).glob("*.jar"))
+    memory, main_class = _PROCESSES[process]
+    command = [
+        context.java.program,
+        "-classpath",
+        os.pathsep.join(map(str, [home() / "bin" / "bash-java-utils.jar", *libraries])),
+        "org.apache.flink.runtime.util.bash.BashJavaUtils",
+        memory,
+        "--configDir",
+        str(folder),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    answer = [line.removeprefix(_MEMORY_PREFIX) for line in done.stdout.splitlines() if _MEMORY_PREFIX in line]
+    if done.returncode != 0 or not answer:
+        reasons = [line for line in (done.stdout + done.stderr).splitlines() if "Exception" in line]
+        msg = f"Flink refuses {TUNABLE.name} for its {process}: {reasons[0] if reasons else done.stderr.strip()}"
+        raise StackError(msg)
+    sizes, settings = (line.split() for line in answer)
+    logging = (folder / "log4j-console.properties").as_uri()
+    options = [written.get(name, "") for name in (_JAVA_OPTIONS, f"env.java.opts.{process}")]
+    arguments = [
+        *sizes,
+        *shlex.split(" ".join(options)),
+        f"-Dlog4j.configurationFile={logging}",
+        "-classpath",
+        os.pathsep.join(map(str, libraries)),
+        main_class,
+        "--configDir",
+        str(folder),
+        *settings,
+    ]
+    quoted = (argument.replace("\\", "\\\\").replace('"', '\\"') for argument in arguments)
+    return "".join(f'"{argument}"\n' for argument in quoted)
+
+
 def services(context: Context) -> Iterator[Service]:
     """ZooKeeper, the JobManager, then the TaskManagers."""
     ports = context.ports
@@ -91,7 +149,7 @@ def services(context: Context) -> Iterator[Service]:
     )
     yield Service(
         name="jobmanager",
-        command=[str(home() / "bin" / "jobmanager.sh"), "start-foreground", *_own_settings(context, 0)],
+        command=_command(context, "jobmanager", "jobmanager", _own_settings(context, 0)),
         address=url(context),
         ports=[ports.flink, ports.flink_rpc, ports.metrics()],
         answers=functools.partial(_job_manager_answers, context),
@@ -103,7 +161,7 @@ def services(context: Context) -> Iterator[Service]:
         own = [*_own_settings(context, number), "-D", f"taskmanager.resource-id={name}"]
         yield Service(
             name=name,
-            command=[str(home() / "bin" / "taskmanager.sh"), "start-foreground", *own],
+            command=_command(context, "taskmanager", name, own),
             address=f"http://{HOST}:{ports.metrics(number).number}/metrics",
             ports=[ports.metrics(number)],
             answers=functools.partial(_task_manager_answers, context, number),
@@ -210,6 +268,15 @@ def _temporary(context: Context, number: int) -> Path:
     return _data(context) / "tmp" / str(number)
 
 
+def _java_arguments(context: Context, process: str) -> Path:
+    return _configuration_folder(context) / f"{process}.arguments"
+
+
+def _command(context: Context, process: str, name: str, own: list[str]) -> list[str]:
+    log = _data(context) / "log" / f"{name}.log"
+    return [context.java.program, f"-Dlog.file={log}", f"@{_java_arguments(context, process)}", *own]
+
+
 def _own_settings(context: Context, number: int) -> list[str]:
     """What differs between the processes of one cluster."""
     port = context.ports.metrics(number).number
@@ -228,6 +295,9 @@ def _environment(context: Context) -> dict[str, str]:
     return {
         "PATH": os.pathsep.join(path),
         "JAVA_HOME": str(context.java.home),
+        "FLINK_BIN_DIR": str(home() / "bin"),
+        "FLINK_OPT_DIR": str(home() / "opt"),
+        "FLINK_PLUGINS_DIR": str(home() / "plugins"),
         "FLINK_CONF_DIR": str(_configuration_folder(context)),
         "FLINK_LOG_DIR": str(_data(context) / "log"),
         "FLINK_LIB_DIR": str(_libraries(context)),

@@ -26,6 +26,9 @@ CREATE TEMPORARY TABLE deliveries (
     'properties.bootstrap.servers' = '${bootstrap_servers}',
     'properties.group.id' = '${group}',
     'properties.isolation.level' = 'read_committed',
+    -- Fewer, larger answers: less work for brokers and job (docs/decisions/0018).
+    'properties.fetch.min.bytes' = '65536',
+    'properties.fetch.max.wait.ms' = '200',
     -- A fresh start reads everything: the ledger and the totals absorb what they already hold.
     'scan.startup.mode' = 'earliest-offset',
     'scan.bounded.mode' = '${bounded}',

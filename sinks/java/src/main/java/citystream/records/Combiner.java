@@ -6,6 +6,8 @@ import org.apache.flink.api.common.ExecutionConfig;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.api.common.typeinfo.Types;
 import org.apache.flink.api.java.typeutils.InputTypeConfigurable;
+import org.apache.flink.runtime.io.network.api.writer.ResultPartitionWriter;
+import org.apache.flink.runtime.io.network.partition.ResultPartition;
 import org.apache.flink.streaming.api.operators.AbstractStreamOperator;
 import org.apache.flink.streaming.api.operators.BoundedOneInput;
 import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
@@ -39,6 +41,9 @@ public final class Combiner extends AbstractStreamOperator<Row>
     /** A day never holds it and a total's name must not; what comes after the second is the key, whatever it holds. */
     static final char SEPARATOR = '|';
 
+    /** So many rows are taken in before whoever adds up the partials has to be there. */
+    static final int HEAD_START = 1_000;
+
     private final long everyMillis;
     private final int dayIndex;
     private final String[] totals;
@@ -50,6 +55,7 @@ public final class Combiner extends AbstractStreamOperator<Row>
     private transient Partials[] partials;
     private transient long[] addends;
     private transient boolean timerPending;
+    private transient int headStart;
     private transient int lastDay;
     private transient String lastDayText;
 
@@ -134,10 +140,11 @@ public final class Combiner extends AbstractStreamOperator<Row>
         addends = new long[sumIndexes.length];
         lastDayText = null;
         timerPending = false;
+        headStart = HEAD_START;
     }
 
     @Override
-    public void processElement(StreamRecord<RowData> element) {
+    public void processElement(StreamRecord<RowData> element) throws InterruptedException {
         RowData row = element.getValue();
         if (row.isNullAt(dayIndex)) {
             throw new IllegalArgumentException(
@@ -163,6 +170,24 @@ public final class Combiner extends AbstractStreamOperator<Row>
                 timerPending = false;
                 flush();
             });
+        }
+        if (headStart > 0 && --headStart == 0) {
+            flush();
+            awaitReaders();
+        }
+    }
+
+    /**
+     * Waits until all that was sent has been fetched: a task fetches once it is open, and Python takes seconds to open.
+     * After a failure the JVM would otherwise replay far ahead of it, with the processor time that Python needs.
+     */
+    private void awaitReaders() throws InterruptedException {
+        for (ResultPartitionWriter writer : getContainingTask().getEnvironment().getAllWriters()) {
+            while (writer instanceof ResultPartition
+                    && ((ResultPartition) writer).getSizeOfQueuedBuffersUnsafe() > 0) {
+                writer.flushAll();
+                Thread.sleep(20);
+            }
         }
     }
 

@@ -127,7 +127,23 @@ class CombinerTest {
     }
 
     @Test
+    void theFirstRowsAreSentAtOnceToSeeWhoFetchesThem() throws Exception {
+        for (int i = 0; i < Combiner.HEAD_START; i++) {
+            assertThat(sent()).isEmpty();
+            add(row(DAY, "1", null, 1, 1L));
+        }
+        assertThat(sent())
+                .containsExactly("+I[region|2026-11-21|1, +I[1000, 1000, 1000]]", "+I[day|2026-11-21|, +I[1000, 1000, 1000]]");
+        add(row(DAY, "1", null, 1, 1L));
+        assertThat(sent()).isEmpty();
+    }
+
+    @Test
     void aTotalThatGrowsTooLargeIsSent() throws Exception {
+        for (int i = 0; i < Combiner.HEAD_START; i++) {
+            add(row(DAY, "1", null, 1, 1L));
+        }
+        sent();
         for (int i = 0; i < Combiner.MAX_KEYS + 1; i++) {
             add(row(DAY, "1", "A" + i, 1, 1L));
         }

@@ -6,6 +6,9 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.TreeMap;
+import java.util.concurrent.atomic.AtomicLong;
+import org.apache.flink.api.common.functions.OpenContext;
+import org.apache.flink.api.common.functions.RichMapFunction;
 import org.apache.flink.configuration.Configuration;
 import org.apache.flink.configuration.PipelineOptions;
 import org.apache.flink.configuration.RestartStrategyOptions;
@@ -113,6 +116,52 @@ class RecordsJobTest {
                 .hasToString(
                         "{2026-11-20 orders=5000, 2026-11-20 pay=24995000, 2026-11-21 orders=5000, 2026-11-21 pay=25000000,"
                                 + " not-json=100, null-value=100, per_id orders=10000, per_id pay=49995000}");
+    }
+
+    @Test
+    @Timeout(180)
+    void nothingIsReadFarAheadOfWhoeverAddsThePartialsUp() throws Exception {
+        StreamExecutionEnvironment env = StreamExecutionEnvironment.getExecutionEnvironment();
+        env.setParallelism(1);
+        DataStream<RowData> rows =
+                env.fromSequence(0, 99_999)
+                        .map(
+                                n -> {
+                                    SlowToStart.READ.incrementAndGet();
+                                    return (RowData) GenericRowData.of(StringData.fromString("D" + n % 10), 20_000, 1);
+                                },
+                                InternalTypeInfo.of(RECORD));
+        DataStream<Row> partials =
+                rows.transform(
+                        "combine",
+                        Combiner.outputType(new String[] {"orders"}),
+                        new Combiner(30, 1, new String[] {"per_id"}, new int[] {0}, new int[0]));
+        long orders = 0;
+        try (var iterator = partials.keyBy(row -> row.getField(0)).map(new SlowToStart()).executeAndCollect()) {
+            while (iterator.hasNext()) {
+                orders += iterator.next();
+            }
+        }
+        assertThat(SlowToStart.readWhenOpen).isEqualTo(Combiner.HEAD_START);
+        assertThat(orders).isEqualTo(100_000);
+    }
+
+    /** As a Python worker: long after the rest of the job has begun, it is ready. */
+    private static final class SlowToStart extends RichMapFunction<Row, Long> {
+        private static final long serialVersionUID = 1L;
+        private static final AtomicLong READ = new AtomicLong();
+        private static volatile long readWhenOpen;
+
+        @Override
+        public void open(OpenContext context) throws InterruptedException {
+            Thread.sleep(3_000);
+            readWhenOpen = READ.get();
+        }
+
+        @Override
+        public Long map(Row partial) {
+            return ((Row) partial.getField(1)).<Long>getFieldAs(0);
+        }
     }
 
     private static RowData withOrigin(RowData decoded, long offset) {
