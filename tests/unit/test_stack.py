@@ -2,6 +2,7 @@
 
 import configparser
 import os
+import re
 import socket
 import stat
 import xml.etree.ElementTree as ET
@@ -172,6 +173,28 @@ class TestConfiguration:
         assert written["taskmanager.numberOfTaskSlots"] == context.settings.slots_per_task_manager
         assert "--add-opens=java.base/java.lang=ALL-UNNAMED" in written["env.java.opts.all"]
         assert written["execution.checkpointing.dir"].startswith("file:///")
+
+    def test_flink_processes_get_the_memory_of_the_tunable_settings(self, context: Context) -> None:
+        with_java = replace(context, java=preflight.java())
+        flink.prepare(with_java)
+        command = {each.name: each.command for each in flink.services(with_java)}["taskmanager-2"]
+        (file,) = (Path(part[1:]) for part in command if part.startswith("@"))
+        arguments = file.read_text(encoding="utf-8").splitlines()
+        assert any(re.fullmatch(r'"-Xmx\d+"', argument) for argument in arguments)
+        assert '"--add-opens=java.base/java.lang=ALL-UNNAMED"' in arguments
+        after_class = arguments[arguments.index('"org.apache.flink.runtime.taskexecutor.TaskManagerRunner"') :]
+        assert any("taskmanager.memory.managed.size=" in argument for argument in after_class)
+        assert "taskmanager.resource-id=taskmanager-2" in command
+
+    def test_memory_that_does_not_add_up_is_one_sentence(
+        self, context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        small = flink.TUNABLE.read_text(encoding="utf-8").replace("process.size: 1600m", "process.size: 100m")
+        monkeypatch.setattr(flink, "TUNABLE", tmp_path / "flink.yaml")
+        flink.TUNABLE.write_text(small, encoding="utf-8")
+        with pytest.raises(StackError, match=r"Flink refuses flink\.yaml for its taskmanager: .*memory") as raised:
+            flink.prepare(replace(context, java=preflight.java()))
+        assert "\n" not in str(raised.value)
 
     def test_nested_flink_settings_are_the_same(self) -> None:
         assert flink.flattened({"a": {"b": {"c": 1}}, "d.e": 2}) == {"a.b.c": 1, "d.e": 2}
