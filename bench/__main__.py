@@ -1,6 +1,6 @@
 """`make bench`: a table of rates and ratios, all measured in one run on a stack of its own.
 
-Loads a topic with orders once, then reads it with each contestant in turn. Ten million orders take about 45 minutes,
+Loads a topic with orders once, then reads it with each contestant in turn. Ten million orders take about 50 minutes,
 ten of them for the memory of the Python workers.
 """
 
