@@ -94,7 +94,7 @@ def _lay_out_libraries(folder: Path) -> None:
 def _arguments(context: Context, process: str) -> str:
     """A process's command line as an argument file of Java's.
 
-    The distribution's scripts work it out at each start, with four more Javas one after another: 3 s of processor time,
+    The distribution's scripts work it out at each start, with four more Javas one after another: 2 s of processor time,
     while a job waits for the process that was killed.
 
     Raises:
