@@ -41,6 +41,8 @@ _PROCESSES = {
     ),
     "taskmanager": ("GET_TM_RESOURCE_PARAMS", "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"),
 }
+# Without it, Flink's `cluster.intercept-user-system-exit` fails; Java 24 has no security manager at all.
+_SECURITY_MANAGER_ASKED_FOR = range(18, 24)
 _MEMORY_PREFIX = "BASH_JAVA_UTILS_EXEC_RESULT:"
 
 
@@ -121,8 +123,11 @@ def _arguments(context: Context, process: str) -> str:
     sizes, settings = (line.split() for line in answer)
     logging = (folder / "log4j-console.properties").as_uri()
     options = [written.get(name, "") for name in (_JAVA_OPTIONS, f"env.java.opts.{process}")]
+    if context.java.version in _SECURITY_MANAGER_ASKED_FOR:
+        options.append("-Djava.security.manager=allow")
     arguments = [
         *sizes,
+        "-XX:+IgnoreUnrecognizedVMOptions",
         *shlex.split(" ".join(options)),
         f"-Dlog4j.configurationFile={logging}",
         "-classpath",

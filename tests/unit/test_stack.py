@@ -186,6 +186,14 @@ class TestConfiguration:
         assert any("taskmanager.memory.managed.size=" in argument for argument in after_class)
         assert "taskmanager.resource-id=taskmanager-2" in command
 
+    @pytest.mark.parametrize(("version", "asked"), [(17, False), (21, True), (24, False)])
+    def test_the_security_manager_is_asked_for_where_java_wants_it(
+        self, context: Context, version: int, asked: bool
+    ) -> None:
+        flink.prepare(replace(context, java=replace(preflight.java(), version=version)))
+        written = (context.layout.generated / "flink" / "jobmanager.arguments").read_text(encoding="utf-8")
+        assert ('"-Djava.security.manager=allow"' in written.splitlines()) is asked
+
     def test_memory_that_does_not_add_up_is_one_sentence(
         self, context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
