@@ -29,11 +29,11 @@ os.environ.setdefault("CITYSTREAM__STACK__DIRECTORY", ".stack-bench")
 os.environ.setdefault("CITYSTREAM__STACK__PORT_OFFSET", "2000")
 
 from conf.settings import ROOT, Settings, load
+from control.cluster import Cluster
 from generators import orders
 from generators.deliveries import read_manifest
 from sinks import elasticsearch, kafka, postgres, prepare
 from stack import control, reconcile
-from stack.cluster import Cluster
 from stack.lifecycle import LocalStack
 
 TOPIC = "deliveries"

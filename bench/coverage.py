@@ -22,9 +22,9 @@ from forecast.weather import Floats, Weather
 from generators import city
 from generators.simulator import energy
 from generators.simulator.services import World
-from jobs.rules.emission import Factor, Factors, Grams
-from jobs.rules.energy import Quantities
-from jobs.rules.spreading import daily, weights_of_month
+from jobs.rules.carbon.emission import Factor, Factors, Grams
+from jobs.rules.carbon.energy import Quantities
+from jobs.rules.carbon.spreading import daily, weights_of_month
 
 # Months of history.
 GROUPS = ((15, 17), (18, 20), (21, 26), (27, 32), (33, 38))

@@ -14,7 +14,11 @@ import forecast
 import jobs
 from conf import factors
 from conf.settings import Carbon, Settings
-from jobs.emissions import (
+from jobs.flow.environment import environment, submit
+from jobs.flow.gather import gather
+from jobs.flow.records import decode, records
+from jobs.flow.streams import keyed, rows, side
+from jobs.operators.emissions import (
     COMPLEX_DAYS,
     COMPLEX_MONTHS,
     DOCUMENTS,
@@ -24,13 +28,9 @@ from jobs.emissions import (
     PerComplex,
     PerMonth,
 )
-from jobs.environment import environment, submit
-from jobs.forecasts import forecasts
-from jobs.gather import gather
-from jobs.records import decode, records
-from jobs.rules import complexes, energy, weather
-from jobs.rules.emission import Factor, Factors
-from jobs.streams import keyed, rows, side
+from jobs.operators.forecasts import forecasts
+from jobs.rules.carbon import complexes, energy, weather
+from jobs.rules.carbon.emission import Factor, Factors
 from sinks import elasticsearch, kafka, postgres
 
 NAME = "carbon"

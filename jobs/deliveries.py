@@ -7,10 +7,10 @@ from pyflink.datastream import StreamExecutionEnvironment
 
 import jobs
 from conf.settings import Settings
-from jobs.decode import part
-from jobs.environment import environment, submit
-from jobs.streams import rows, sql
-from jobs.totals import combine, first_per_key, fold
+from jobs.flow.decode import part
+from jobs.flow.environment import environment, submit
+from jobs.flow.streams import rows, sql
+from jobs.flow.totals import combine, first_per_key, fold
 from sinks import elasticsearch, kafka, postgres
 
 NAME = "deliveries"

@@ -13,8 +13,8 @@ from pathlib import Path
 import yaml
 
 from conf.settings import ROOT, SettingsError, load
-from stack import flink
 from stack.errors import StackError
+from stack.servers import flink
 
 OWN = ROOT / "deploy" / "flink.yaml"
 

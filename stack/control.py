@@ -15,8 +15,8 @@ import pyflink
 from rich.console import Console
 
 from conf.settings import ROOT, Settings, SettingsError, load
+from control.cluster import Cluster
 from sinks.errors import NotReadyError
-from stack.cluster import Cluster
 
 JAR = ROOT / "sinks" / "java" / "target" / "citystream-sinks.jar"
 START_SECONDS = 120

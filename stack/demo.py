@@ -9,14 +9,15 @@ from rich.live import Live
 from rich.table import Table
 
 from conf.settings import Settings, SettingsError, load
+from control.cluster import Cluster
 from sinks import postgres, prepare
 from sinks.errors import NotReadyError
-from stack import control, feed, reconcile
+from stack import control, reconcile
 from stack.__main__ import main as stack_command
-from stack.cluster import Cluster
 from stack.errors import StackError
 from stack.layout import Layout
 from stack.lifecycle import LocalStack
+from stack.servers import feed
 
 JOB = "deliveries"
 console = Console(highlight=False, soft_wrap=True)

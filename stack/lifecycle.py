@@ -10,23 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from conf.settings import Stack
-from stack import (
-    artifacts,
-    board,
-    elasticsearch,
-    feed,
-    flink,
-    health,
-    kafka,
-    postgres,
-    preflight,
-    simulator,
-    supervision,
-)
+from stack import artifacts, health, preflight, supervision
 from stack.artifacts import Programs, Report
 from stack.credentials import Credentials, write_private
 from stack.errors import StackError
 from stack.layout import Layout, PortPlan
+from stack.servers import board, elasticsearch, feed, flink, kafka, postgres, simulator
 from stack.services import Context, Java, Service
 
 _HEALTHY_SECONDS = 300

@@ -26,8 +26,8 @@ from conf.settings import Settings, SettingsError, load
 from sinks import elasticsearch, postgres
 from sinks.errors import NotReadyError
 from sinks.kafka import dead_letter_topic
-from stack import feed
 from stack.layout import Layout
+from stack.servers import feed
 
 TOPIC = "deliveries"
 LEDGER = "delivery_information"

@@ -19,9 +19,9 @@ from kafka.errors import KafkaError
 from psycopg2 import sql
 
 from conf.settings import Settings, load
+from control.cluster import Cluster
 from sinks import elasticsearch, kafka, postgres
 from stack import control
-from stack.cluster import Cluster
 from tests import slate
 from tests.slate import await_that
 

@@ -13,10 +13,10 @@ from typing import Self
 from kafka import KafkaProducer
 
 from conf.settings import ROOT, Settings, load
+from control.cluster import Cluster
 from generators.deliveries import read_manifest
 from sinks import elasticsearch, kafka, postgres
 from stack import control, reconcile
-from stack.cluster import Cluster
 from tests import slate
 
 TOPIC = "deliveries"

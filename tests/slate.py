@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable, Iterable
 
 from conf.settings import Settings
+from control.cluster import Cluster
 from sinks import kafka
-from stack.cluster import Cluster
 
 
 def await_that(condition: Callable[[], object], seconds: float, what: str) -> float:

@@ -8,11 +8,11 @@ from pyflink.java_gateway import get_gateway
 
 import jobs
 from conf.settings import load
-from jobs.decode import part
 from jobs.deliveries import TOTALS
-from jobs.environment import environment
-from jobs.streams import rows, sql
-from jobs.totals import combine, first_per_key, fold
+from jobs.flow.decode import part
+from jobs.flow.environment import environment
+from jobs.flow.streams import rows, sql
+from jobs.flow.totals import combine, first_per_key, fold
 
 
 def main(*, deduplicate: bool) -> None:

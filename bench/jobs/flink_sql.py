@@ -3,8 +3,8 @@
 from pyflink.table import StreamTableEnvironment
 
 from conf.settings import load
-from jobs.environment import environment
-from jobs.streams import sql
+from jobs.flow.environment import environment
+from jobs.flow.streams import sql
 
 TOTALS = {
     "pay_per_destination": "region",

@@ -11,9 +11,9 @@ import psycopg2
 import pytest
 
 from conf.settings import Settings
+from control.cluster import Cluster
 from sinks import postgres
 from sinks.errors import NotReadyError
-from stack.cluster import Cluster
 from stack.lifecycle import LocalStack
 from tests import carbon, slate
 from tests.chaos.test_deliveries import descendants

@@ -10,9 +10,9 @@ import psutil
 import pytest
 
 from conf.settings import Settings
+from control.cluster import Cluster
 from sinks.errors import NotReadyError
 from stack import control
-from stack.cluster import Cluster
 from stack.lifecycle import LocalStack
 from tests import deliveries, slate
 

@@ -6,8 +6,8 @@ import psutil
 import pytest
 
 from conf.settings import load
+from control.cluster import Cluster
 from sinks.errors import NotReadyError
-from stack.cluster import Cluster
 from stack.lifecycle import LocalStack
 from tests import slate
 

@@ -25,8 +25,8 @@ from typing import Any
 import psycopg2
 
 from conf.settings import ROOT
+from control.cluster import Cluster
 from sinks.errors import NotReadyError
-from stack.cluster import Cluster
 from stack.errors import StackError
 from tests.compose import stand_ins
 from tests.compose.engine import Engine, TestFailedError, compose, require

@@ -14,9 +14,10 @@ from typing import IO
 import yaml
 
 from conf.settings import ROOT, load
-from stack import artifacts, elasticsearch, flink, preflight
+from stack import artifacts, preflight
 from stack.artifacts import Programs
 from stack.layout import Layout
+from stack.servers import elasticsearch, flink
 from stack.services import properties
 from tests.compose.engine import Engine, TestFailedError
 

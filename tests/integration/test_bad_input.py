@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from stack.cluster import Cluster
+from control.cluster import Cluster
 from tests import deliveries, slate
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.elasticsearch, pytest.mark.flink]

@@ -9,11 +9,11 @@ from datetime import date
 
 import pytest
 
+from control.cluster import Cluster
 from jobs.carbon import build
 from sinks import elasticsearch, kafka, postgres
 from sinks.errors import NotReadyError
 from stack import control
-from stack.cluster import Cluster
 from tests import carbon, slate
 from tests.carbon import History
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from pyflink.datastream import OutputTag
 
 from jobs.carbon import known_factors, station_of, usage_seen, weather_seen
-from jobs.emissions import PerComplex, PerMonth
-from jobs.rules import complexes, energy, weather
+from jobs.operators.emissions import PerComplex, PerMonth
+from jobs.rules.carbon import complexes, energy, weather
 from jobs.rules.newest import gathered
 from tests.carbon import History
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.records import dead_letter
-from jobs.rules import complexes, energy, weather
+from jobs.flow.records import dead_letter
+from jobs.rules.carbon import complexes, energy, weather
 from jobs.rules.fields import Reason, RejectedError
 from tests.carbon import body
 

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from conf import factors
 from conf.settings import SettingsError
 from jobs.carbon import known_factors
-from jobs.rules.emission import Factor, Factors, total
-from jobs.rules.energy import Quantities
+from jobs.rules.carbon.emission import Factor, Factors, total
+from jobs.rules.carbon.energy import Quantities
+from jobs.rules.carbon.points import BANDS, before, half_of, halves, item_points, judge, months_of, saving
+from jobs.rules.carbon.spreading import daily, days_of, spread, weights, weights_of_month
 from jobs.rules.newest import Seen, newer
-from jobs.rules.points import BANDS, before, half_of, halves, item_points, judge, months_of, saving
-from jobs.rules.spreading import daily, days_of, spread, weights, weights_of_month
 
 NOTHING = Quantities(None, None, None, None)
 temperatures = st.none() | st.integers(-2_500, 4_000)

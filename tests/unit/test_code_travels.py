@@ -10,12 +10,12 @@ import cloudpickle
 import forecast
 import jobs
 from jobs import carbon
-from jobs.emissions import PerComplex, PerMonth
-from jobs.forecasts import ForecastAhead
-from jobs.gather import Newest
-from jobs.records import Decode
-from jobs.rules import complexes, energy, weather
-from jobs.totals import Fold
+from jobs.flow.gather import Newest
+from jobs.flow.records import Decode
+from jobs.flow.totals import Fold
+from jobs.operators.emissions import PerComplex, PerMonth
+from jobs.operators.forecasts import ForecastAhead
+from jobs.rules.carbon import complexes, energy, weather
 from tests.carbon import body
 
 MISSING = """

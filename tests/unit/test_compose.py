@@ -16,8 +16,9 @@ import pytest
 import yaml
 
 from conf.settings import ADDRESSES, ROOT, Settings
-from stack import accounts, flink, kafka, postgres
+from stack import accounts
 from stack.layout import Port, PortPlan
+from stack.servers import flink, kafka, postgres
 
 # Images whose own programs a command or a health check may start, and what is known to be in them.
 PROGRAMS = {

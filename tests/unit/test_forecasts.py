@@ -12,7 +12,7 @@ from forecast.forecaster import Forecaster
 from forecast.rolling import replay
 from forecast.store import Store
 from forecast.weather import Weather
-from jobs.forecasts import REMEMBERED_DAYS, ForecastAhead
+from jobs.operators.forecasts import REMEMBERED_DAYS, ForecastAhead
 from tests.emission import City, city
 
 

@@ -13,13 +13,14 @@ import pytest
 import yaml
 
 from conf.settings import Stack, load
-from stack import accounts, artifacts, flink, health, kafka, postgres, preflight, supervision
+from stack import accounts, artifacts, health, preflight, supervision
 from stack.__main__ import main
 from stack.artifacts import DownloadProgress, Programs
 from stack.credentials import Credentials, write_private
 from stack.errors import StackError
 from stack.layout import Layout, Port, PortPlan, postgres_platform
 from stack.lifecycle import all_services, env_text, last_lines
+from stack.servers import flink, kafka, postgres
 from stack.services import Context, Java, Service
 
 

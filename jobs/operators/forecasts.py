@@ -18,7 +18,7 @@ from conf.settings import Settings
 from forecast.forecaster import Forecaster
 from forecast.store import NoModelError, Store
 from forecast.weather import Weather
-from jobs.streams import keyed, timers_in_checkpoints
+from jobs.flow.streams import keyed, timers_in_checkpoints
 
 # The day is ISO 8601; the last column is the version that guards the upsert.
 EMISSION_FORECAST = Types.ROW_NAMED(

@@ -14,13 +14,13 @@ from pyflink.common import Row, Types
 from pyflink.datastream import KeyedCoProcessFunction, OutputTag, RuntimeContext
 from pyflink.datastream.state import MapState, MapStateDescriptor, ValueState, ValueStateDescriptor
 
-from jobs.gather import Batch
-from jobs.rules.complexes import Complex
-from jobs.rules.emission import Factors, Grams, total
-from jobs.rules.energy import Quantities
+from jobs.flow.gather import Batch
+from jobs.rules.carbon.complexes import Complex
+from jobs.rules.carbon.emission import Factors, Grams, total
+from jobs.rules.carbon.energy import Quantities
+from jobs.rules.carbon.points import halves, judge, months_of
+from jobs.rules.carbon.spreading import daily, days_of, weights_of_month
 from jobs.rules.newest import Seen, newer
-from jobs.rules.points import halves, judge, months_of
-from jobs.rules.spreading import daily, days_of, weights_of_month
 
 # A complex that moves to another station leaves that station's weather behind: a move outweighs a month of fetch times.
 MOVE = 1 << 46

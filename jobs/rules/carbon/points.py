@@ -14,7 +14,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import NamedTuple
 
-from jobs.rules.energy import Quantities
+from jobs.rules.carbon.energy import Quantities
 
 ITEMS = ("electricity", "gas", "water")
 

@@ -17,7 +17,7 @@ from calendar import monthrange
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from jobs.rules.emission import ITEMS
+from jobs.rules.carbon.emission import ITEMS
 
 # Temperatures are in hundredths of a degree, weights in ten-thousandths.
 HEATING_BASE, COOLING_BASE = 1_800, 2_400

@@ -10,9 +10,9 @@ from pyflink.common import Row, Types
 from pyflink.datastream import DataStream, OutputTag, ProcessFunction, RuntimeContext
 from pyflink.table import StreamTableEnvironment
 
-from jobs.decode import Judged
+from jobs.flow.decode import Judged
+from jobs.flow.streams import side, sql
 from jobs.rules.fields import RejectedError
-from jobs.streams import side, sql
 
 DEAD_LETTERS = OutputTag("dead-letters")
 # In base64 it still fits the largest message that the dead-letter topics take.

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import NamedTuple
 
-from jobs.rules.energy import Quantities
+from jobs.rules.carbon.energy import Quantities
 
 ITEMS = Quantities._fields
 

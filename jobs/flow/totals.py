@@ -12,8 +12,8 @@ from pyflink.datastream.state import ValueState, ValueStateDescriptor
 from pyflink.java_gateway import get_gateway
 from pyflink.util.java_utils import to_jarray
 
+from jobs.flow.streams import keyed_pairs
 from jobs.rules.totals import NOTHING, Sums
-from jobs.streams import keyed_pairs
 from sinks.rows import columns
 
 SUMS = Types.ROW_NAMED(["orders", "pay", "charge"], [Types.LONG(), Types.LONG(), Types.LONG()])

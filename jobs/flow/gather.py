@@ -10,8 +10,8 @@ from pyflink.common import Time, Types
 from pyflink.datastream import AggregateFunction, DataStream
 from pyflink.datastream.window import TumblingProcessingTimeWindows
 
+from jobs.flow.streams import keyed, timers_in_checkpoints
 from jobs.rules.newest import Seen, gathered, newer
-from jobs.streams import keyed, timers_in_checkpoints
 
 Batch = tuple[str, dict[str, tuple[Any, ...]]]
 

@@ -1,0 +1,1 @@
+"""How records flow through a job: the shared transformations, each a function of streams."""

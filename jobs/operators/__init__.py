@@ -1,0 +1,1 @@
+"""Keyed Python operators: state and timers around the rules of `jobs.rules`."""

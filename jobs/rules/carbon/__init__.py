@@ -1,0 +1,1 @@
+"""The rules of the carbon stream, in plain Python."""
