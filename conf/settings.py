@@ -17,6 +17,8 @@ from pydantic_settings import (
     YamlConfigSettingsSource,
 )
 
+from conf.errors import CitystreamError
+
 ROOT = Path(__file__).resolve().parent.parent
 FILE = ROOT / "conf" / "citystream.yaml"
 
@@ -37,7 +39,7 @@ ADDRESSES = {
 }
 
 
-class SettingsError(Exception):
+class SettingsError(CitystreamError):
     """A setting is missing or wrong; the message names the key and what to change."""
 
     @classmethod

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from conf.errors import CitystreamError
 from forecast.history import COMPLEX, REGION, History
 from forecast.intervals import Intervals
 from forecast.model import Fitted
@@ -26,7 +27,7 @@ SPELL_DAYS = 6
 MIN_MORNINGS = 20
 
 
-class TooLittleDataError(Exception):
+class TooLittleDataError(CitystreamError):
     """The history does not reach far enough; the message says how far it does."""
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import joblib
 
+from conf.errors import CitystreamError
 from forecast import features
 from forecast.forecaster import Forecaster
 from forecast.history import COMPLEX, REGION
@@ -20,7 +21,7 @@ LIBRARIES = ("scikit-learn", "numpy", "joblib", "holidays")
 MUST_FIT = "scikit-learn"
 
 
-class NoModelError(Exception):
+class NoModelError(CitystreamError):
     """There is no model that can be used; the message says what to run."""
 
 

@@ -9,6 +9,8 @@ from typing import Any
 from kafka import KafkaAdminClient, KafkaProducer
 from kafka.errors import KafkaError
 
+from conf.errors import CitystreamError
+
 DELIVERY_TIMEOUT_SECONDS = 600
 
 PRODUCER_CONFIG: dict[str, Any] = {
@@ -24,7 +26,7 @@ PRODUCER_CONFIG: dict[str, Any] = {
 }
 
 
-class GeneratorError(Exception):
+class GeneratorError(CitystreamError):
     """The run can't go on; the message says why and what to do."""
 
 

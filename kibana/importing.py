@@ -8,13 +8,14 @@ from typing import Any
 
 import httpx
 
+from conf.errors import CitystreamError
 from conf.settings import Kibana
 
 _PAUSE_SECONDS = 2
 _READY = ("available", "degraded")
 
 
-class ImportFailedError(Exception):
+class ImportFailedError(CitystreamError):
     """Kibana is out of reach or refused an object; the message says what to change."""
 
 

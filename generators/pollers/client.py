@@ -11,6 +11,7 @@ import httpx
 from aiolimiter import AsyncLimiter
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
 
+from conf.errors import CitystreamError
 from conf.settings import Settings
 from generators.pollers import answers, calendar
 from generators.pollers.answers import Answer, Reaction, RefusedError, UnreadableError
@@ -25,7 +26,7 @@ _FIRST_PAUSE_SECONDS = 0.25
 T = TypeVar("T")
 
 
-class PollerError(Exception):
+class PollerError(CitystreamError):
     """The run can't go on; the message says why and what to do."""
 
 

@@ -16,6 +16,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Literal
 
+from conf.errors import CitystreamError
 from generators.pollers.messages import Message
 
 Outcome = Literal["values", "zeros", "none", "unreadable"]
@@ -38,7 +39,7 @@ CREATE TABLE rounds (name TEXT PRIMARY KEY, number INTEGER NOT NULL, finished_ms
 """
 
 
-class StateError(Exception):
+class StateError(CitystreamError):
     """The file can't be used; the message says why and what to do."""
 
 

@@ -1,0 +1,91 @@
+"""The streams, each declared once. Whatever does something per stream loops over `STREAMS`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """A table of facts, each of them once.
+
+    Attributes:
+        table: in PostgreSQL.
+        key: its primary key.
+        time: the column with the event's time; a total's bucket is that time's.
+        sums: what each ledger row adds to the sums of the totals, as an SQL expression, by the sum's column.
+    """
+
+    table: str
+    key: tuple[str, ...]
+    time: str
+    sums: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Total:
+    """Running sums in a table, and an index, of this name.
+
+    Attributes:
+        table: its primary key is `bucket` and, where there is one, `key`.
+        key: the ledger's column that it is kept per; None: per bucket alone.
+        bucket: the column of the time that it is kept per.
+    """
+
+    table: str
+    key: str | None = None
+    bucket: Literal["day", "minute"] = "day"
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The primary key."""
+        return (self.bucket, self.key) if self.key else (self.bucket,)
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A stream of the suite.
+
+    Attributes:
+        name: of its job, jobs/<name>.py, and of its settings.
+        topics: what the job reads; dead letters of each go to <topic>.dead-letters.
+        ledger: where facts are kept, for streams that have one.
+        totals: what is summed from the ledger's rows.
+        indices: what it writes to Elasticsearch, besides its totals.
+        feed: the module that fills the topics, as `python -m` takes it.
+    """
+
+    name: str
+    topics: tuple[str, ...]
+    ledger: Ledger | None = None
+    totals: tuple[Total, ...] = ()
+    indices: tuple[str, ...] = ()
+    feed: str | None = None
+
+
+DELIVERIES = Stream(
+    name="deliveries",
+    topics=("deliveries",),
+    ledger=Ledger(
+        table="delivery_information",
+        key=("order_id",),
+        time="ordered_at",
+        sums={"orders": "1", "pay": "pay", "charge": "delivery_charge"},
+    ),
+    totals=(
+        Total("pay_per_destination", "region"),
+        Total("pay_per_category", "category"),
+        Total("pay_per_complex", "complex_id"),
+        Total("charge_per_day"),
+    ),
+    indices=("deliveries",),
+    feed="generators.deliveries",
+)
+CARBON = Stream(
+    name="carbon",
+    topics=("complexes", "energy.usage", "weather.daily"),
+    indices=("carbon",),
+    feed="generators.pollers",
+)
+
+STREAMS = {stream.name: stream for stream in (DELIVERIES, CARBON)}
