@@ -9,6 +9,7 @@ from pyflink.common import Configuration
 from pyflink.datastream import CheckpointingMode, StreamExecutionEnvironment
 from pyflink.table import StreamTableEnvironment
 
+import conf
 from conf.settings import Settings, SettingsError, load
 from sinks.errors import NotReadyError
 
@@ -60,9 +61,9 @@ def submit(
     Args:
         build: makes the job from the settings.
         name: the job's name.
-        carrying: the packages whose code travels with the job, because Python workers need not have them installed.
+        carrying: the packages whose code travels with the job, besides `conf`, because Python workers need not have them.
     """
-    for package in carrying:
+    for package in (conf, *carrying):
         cloudpickle.register_pickle_by_value(package)
     try:
         build(load()).execute(name)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import cloudpickle
 
+import conf
 import forecast
 import jobs
 from jobs import carbon
@@ -65,12 +66,12 @@ print(cloudpickle.loads(sys.stdin.buffer.read())._newest_model())
 
 def output(worker: str, operators: object, folder: Path) -> str:
     """What a worker without this project prints, having been sent these operators."""
-    for package in (jobs, forecast):
+    for package in (conf, jobs, forecast):
         cloudpickle.register_pickle_by_value(package)
     try:
         code = cloudpickle.dumps(operators)
     finally:
-        for package in (jobs, forecast):
+        for package in (conf, jobs, forecast):
             cloudpickle.unregister_pickle_by_value(package)
     done = subprocess.run(
         [sys.executable, "-c", MISSING + worker], input=code, capture_output=True, check=False, cwd=folder
