@@ -61,7 +61,7 @@ def submit(
     Args:
         build: makes the job from the settings.
         name: the job's name.
-        carrying: the packages whose code travels with the job, besides `conf`, because Python workers need not have them.
+        carrying: the packages whose code travels with the job, besides `conf`: Python workers need not have them.
     """
     for package in (conf, *carrying):
         cloudpickle.register_pickle_by_value(package)
