@@ -1,6 +1,6 @@
 """What tests of the carbon job share: a history of bodies, and every table computed from it once more, with polars.
 
-Nothing here uses the job's code: the bodies are written, and the tables recomputed, from the README alone.
+Nothing here uses the job's code: the bodies are written, and the tables recomputed, from docs/streams/carbon.md alone.
 """
 
 import base64

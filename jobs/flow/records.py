@@ -73,7 +73,7 @@ class Decode(ProcessFunction):
 
 
 def dead_letter(error: RejectedError, topic: str, partition: int, offset: int, body: bytes | None) -> str:
-    """A record that can't be used, as the JSON object that the README describes."""
+    """A record that can't be used, as the JSON object that docs/dead-letters.md describes."""
     detail = error.detail
     if body is not None and len(body) > MAX_RAW_BYTES:
         detail += f" (raw cut to its first {MAX_RAW_BYTES} of {len(body)} bytes)"
