@@ -30,8 +30,8 @@ os.environ.setdefault("CITYSTREAM__STACK__PORT_OFFSET", "2000")
 
 from conf.settings import ROOT, Settings, load
 from control.cluster import Cluster
-from generators import orders
-from generators.deliveries import read_manifest
+from generators.deliveries import orders
+from generators.manifest import read_manifest
 from sinks import elasticsearch, kafka, postgres, prepare
 from stack import control, reconcile
 from stack.lifecycle import LocalStack
@@ -167,7 +167,7 @@ def bulk_alone(settings: Settings, name: str, seconds: float) -> Measured:
             record.key or b"",
             (record.value or b"{}").replace(b'"lat":', b'"day":"%s","location":{"lat":' % day)[:-1] + b"}}",
         )
-        for record in islice(orders.stream(plan), 100_000)
+        for record in islice(plan.records(), 100_000)
     ]
     size = 2_000
     bulks = counter()

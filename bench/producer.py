@@ -20,10 +20,9 @@ from kafka import KafkaAdminClient, KafkaProducer
 from kafka.admin import NewTopic
 
 from conf import settings
-from generators import orders
 from generators.brokers import PRODUCER_CONFIG, GeneratorError, wait_for_brokers
-from generators.deliveries import Run, produce
-from generators.orders import Plan
+from generators.deliveries.orders import Plan
+from generators.producing import Run, produce
 
 PARTITIONS = 4
 GOAL = 0.7
@@ -92,7 +91,7 @@ def generated(clock: Clock, servers: str, topic: str, count: int, plan: Plan) ->
 def made(clock: Clock, count: int, plan: Plan) -> None:
     """A round of the generator without Kafka."""
     clock.start()
-    for _ in islice(orders.stream(plan), count):
+    for _ in islice(plan.records(), count):
         pass
     clock.stop(count)
 
@@ -110,12 +109,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     servers = chosen.kafka.bootstrap_servers
     topic = f"bench.producer.{secrets.token_hex(4)}"
     plan = Plan(seed=1, start=datetime.now(UTC), malformed_share=0.01, late_share=0.02)
-    orders.prepare()
-    sizes = [len(record.value or b"") for record in islice(orders.stream(plan), 10_000)]
+    sizes = [len(record.value or b"") for record in islice(plan.records(), 10_000)]
     value = b"x" * round(statistics.mean(sizes))
 
     try:
-        wait_for_brokers(servers, chosen.generator.deadline_seconds)
+        wait_for_brokers(servers, chosen.deliveries.generator.deadline_seconds)
     except GeneratorError as error:
         print(f"bench.producer: {error}", file=sys.stderr)
         return 1

@@ -14,7 +14,7 @@ from kafka import KafkaProducer
 
 from conf.settings import ROOT, Settings, load
 from control.cluster import Cluster
-from generators.deliveries import read_manifest
+from generators.manifest import read_manifest
 from sinks import elasticsearch, kafka, postgres
 from stack import control, reconcile
 from tests import slate

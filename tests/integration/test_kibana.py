@@ -14,7 +14,7 @@ from elasticsearch.helpers import bulk
 
 from conf.settings import Settings, load
 from generators import city
-from generators.orders import Plan, stream
+from generators.deliveries.orders import Plan
 from sinks import elasticsearch
 from tests.saved_objects import FILES, Search, joined_keys, read, searches, written_fields
 
@@ -30,7 +30,7 @@ def orders(now: datetime, count: int) -> list[Document]:
     """Documents of orders of the last half hour, out of the generator's records, as the job writes them."""
     plan = Plan(seed=11, start=now - timedelta(minutes=30), rate=count / 1800)
     found = []
-    for record in islice(stream(plan), count):
+    for record in islice(plan.records(), count):
         assert record.value is not None
         order = json.loads(record.value)
         at = datetime.fromisoformat(order["ordered_at"]).astimezone(ZoneInfo(ZONE))
