@@ -1,4 +1,7 @@
-"""The settings of Citystream: conf/citystream.yaml, overridden by the local stack's env file and the environment."""
+"""The settings of Citystream: conf/citystream.yaml, overridden by the local stack's env file and the environment.
+
+Longer than other modules, because every setting stands here, once.
+"""
 
 import os
 from datetime import date, datetime, time

@@ -1,15 +1,21 @@
 """`python -m kibana build` writes conf/kibana/*.ndjson from the definitions; `import` sends them to a Kibana."""
 
 import argparse
+import importlib.util
 import sys
 
 from conf.settings import ROOT, SettingsError, load
-from kibana import carbon, deliveries
+from conf.streams import STREAMS
 from kibana.importing import ImportFailedError, await_ready, client, import_file
-from kibana.objects import lines
+from kibana.objects import SavedObject, lines
 
 DIRECTORY = ROOT / "conf" / "kibana"
-FILES = {"carbon.ndjson": carbon.DASHBOARDS, "deliveries.ndjson": deliveries.DASHBOARDS}
+# Of each stream that has something to show: its module's dashboards, by the name of the file.
+FILES: dict[str, list[SavedObject]] = {
+    f"{name}.ndjson": importlib.import_module(f"kibana.{name}").DASHBOARDS
+    for name in sorted(STREAMS)
+    if importlib.util.find_spec(f"kibana.{name}")
+}
 
 
 def build(_: argparse.Namespace) -> None:
