@@ -149,22 +149,28 @@ demo: install ## All of it: stack, job, orders, and after a minute the reconcili
 dashboard: $(INSTALLED) ## Build Grafana's dashboard from conf/grafana/citystream.yaml
 	@$(BIN)/python -m monitoring.dashboard
 
+PYTEST := $(BIN)/python -m pytest --durations=20 --durations-min=1
+
 .PHONY: check
-check: $(INSTALLED_DEV) ## Format, lint, types, layers and unit tests; needs no servers
+check: style ## Format, lint, types, layers and unit tests; needs no servers
+	@$(PYTEST) tests/unit
+
+.PHONY: style
+style: $(INSTALLED_DEV)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
-	@$(BIN)/mypy
-	@$(BIN)/lint-imports
-	@$(BIN)/python -m pytest tests/unit
+	@$(BIN)/lint-imports & layers=$$!; $(BIN)/mypy || { wait $$layers; exit 1; }; wait $$layers
 
 .PHONY: test
-test: check $(JAR) ## Everything in `check`, the Java tests, and tests against real servers, kill tests among them
+test: style $(JAR) ## Everything in `check`, the Java tests, and tests against real servers, kill tests among them
 	@$(NEEDS_MAVEN)
 	@export $(TEST_STACK); trap '$(BIN)/python -m stack clean' EXIT; \
 	$(BIN)/python -m stack up; \
-	echo "Java tests (about three minutes)"; \
-	(set -a; . ./.stack-test/env; mvn -q -B -f sinks/java/pom.xml verify); \
-	$(BIN)/python -m pytest tests/integration tests/chaos
+	echo "Java tests (about three minutes), with the unit tests beside them"; \
+	(set -a; . ./.stack-test/env; exec mvn -q -B -f sinks/java/pom.xml verify) & java=$$!; \
+	failed=; $(PYTEST) tests/unit || failed=1; \
+	wait $$java || failed=1; [ -z "$$failed" ]; \
+	$(PYTEST) tests/integration tests/chaos
 
 .PHONY: chaos
 chaos: install $(INSTALLED_DEV) ## The kill tests in their long form

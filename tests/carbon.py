@@ -28,6 +28,8 @@ from tests import slate
 from tests.slate import await_that
 
 JOB = "carbon"
+# The Python operators that set timers or have windows.
+TIMERS = {"carbon.usage", "carbon.emitted", "carbon.weather", "carbon.forecast"}
 TOPICS = ("complexes", "energy.usage", "weather.daily")
 REGIONS = ("27110", "27140", "27170", "27200", "27230", "27260", "27290", "27710", "27720")
 ITEMS = ("electricity", "gas", "water")

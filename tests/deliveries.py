@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import json
+import signal
 import subprocess
 import sys
 from collections import Counter, defaultdict
@@ -63,6 +64,11 @@ class Generator:
     def __exit__(self, *_: object) -> None:
         self.process.kill()
         self.process.wait()
+
+    def stop(self, seconds: float) -> None:
+        """End it in good order: all that it has sent is acknowledged."""
+        self.process.send_signal(signal.SIGINT)
+        self.finish(seconds)
 
     def finish(self, seconds: float) -> None:
         """Wait until it has produced everything."""

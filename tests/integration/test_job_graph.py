@@ -13,9 +13,6 @@ from tests.deliveries import settings
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.elasticsearch]
 JOBS = {name: (importlib.import_module(f"jobs.{name}").build, len(stream.topics)) for name, stream in STREAMS.items()}
 
-# The Python operators that set timers or have windows, of jobs that have any.
-TIMERS = {"carbon": {"carbon.usage", "carbon.emitted", "carbon.weather", "carbon.forecast"}}
-
 
 def nodes_of(build: Callable[..., Any]) -> dict[str, str | None]:
     """Each operator's name and uid, as Flink will run them."""
@@ -56,5 +53,5 @@ def test_uids_do_not_depend_on_what_else_is_in_the_job(
 
 def test_windows_and_timers_of_python_are_in_checkpoints(job: str, nodes: dict[str, str | None]) -> None:
     behind = {str(uid).removesuffix(".timers") for uid in nodes.values() if str(uid).endswith(".timers")}
-    assert behind == TIMERS.get(job, set())
+    assert behind == getattr(importlib.import_module(f"tests.{job}"), "TIMERS", set())
     assert behind <= set(nodes.values())

@@ -15,6 +15,7 @@ import pytest
 from conf.districts import districts
 from conf.settings import Kibana
 from kibana import __main__ as command
+from kibana import importing
 from kibana.importing import ImportFailedError, await_ready, client, import_file
 from kibana.lens import count, number, ratio, top
 from kibana.lens import table as lens_table
@@ -305,9 +306,10 @@ def test_settings_bring_address_and_login(monkeypatch: pytest.MonkeyPatch, capsy
         assert command.main(["import"]) == 0
 
 
-def test_it_waits_until_kibana_is_ready() -> None:
+def test_it_waits_until_kibana_is_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importing, "_PAUSE_SECONDS", 0.1)
     said: list[str] = []
-    with KibanaServer(ready_after=2.5) as server, client(kibana(server.url)) as http:
+    with KibanaServer(ready_after=0.5) as server, client(kibana(server.url)) as http:
         await_ready(http, 20, said.append)
         assert time.monotonic() >= server.ready_at
         assert server.status_requests >= 2
