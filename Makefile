@@ -149,6 +149,7 @@ demo: install ## All of it: stack, job, orders, and after a minute the reconcili
 dashboard: $(INSTALLED) ## Build Grafana's dashboard from conf/grafana/citystream.yaml
 	@$(BIN)/python -m monitoring.dashboard
 
+OWN_STACK := tests/integration/test_stack.py
 PYTEST := $(BIN)/python -m pytest --durations=20 --durations-min=1
 
 .PHONY: check
@@ -166,11 +167,11 @@ test: style $(JAR) ## Everything in `check`, the Java tests, and tests against r
 	@$(NEEDS_MAVEN)
 	@export $(TEST_STACK); trap '$(BIN)/python -m stack clean' EXIT; \
 	$(BIN)/python -m stack up; \
-	echo "Java tests (about three minutes), with the unit tests beside them"; \
+	echo "Java tests (about three minutes); beside them unit tests, and the local stack's, which have servers of their own"; \
 	(set -a; . ./.stack-test/env; exec mvn -q -B -f sinks/java/pom.xml verify) & java=$$!; \
-	failed=; $(PYTEST) tests/unit || failed=1; \
+	failed=; $(PYTEST) tests/unit $(OWN_STACK) || failed=1; \
 	wait $$java || failed=1; [ -z "$$failed" ]; \
-	$(PYTEST) tests/integration tests/chaos
+	$(PYTEST) tests/integration tests/chaos --ignore=$(OWN_STACK)
 
 .PHONY: chaos
 chaos: install $(INSTALLED_DEV) ## The kill tests in their long form

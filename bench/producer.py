@@ -20,6 +20,7 @@ from kafka import KafkaAdminClient, KafkaProducer
 from kafka.admin import NewTopic
 
 from conf import settings
+from conf.errors import command
 from generators.brokers import PRODUCER_CONFIG, GeneratorError, wait_for_brokers
 from generators.deliveries.orders import Plan
 from generators.producing import Run, produce
@@ -96,6 +97,7 @@ def made(clock: Clock, count: int, plan: Plan) -> None:
     clock.stop(count)
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(
@@ -112,11 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sizes = [len(record.value or b"") for record in islice(plan.records(), 10_000)]
     value = b"x" * round(statistics.mean(sizes))
 
-    try:
-        wait_for_brokers(servers, chosen.deliveries.generator.deadline_seconds)
-    except GeneratorError as error:
-        print(f"bench.producer: {error}", file=sys.stderr)
-        return 1
+    wait_for_brokers(servers, chosen.deliveries.generator.deadline_seconds)
     admin = KafkaAdminClient(bootstrap_servers=servers)
     admin.create_topics([NewTopic(topic, PARTITIONS, chosen.kafka.replication)])
     reference, contestant, alone = Clock(), Clock(), Clock()
