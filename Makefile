@@ -167,26 +167,33 @@ demo: install ## All of it: stack, job, orders, and after a minute the reconcili
 dashboard: $(INSTALLED) ## Build Grafana's dashboard from conf/grafana/citystream.yaml
 	@$(BIN)/python -m monitoring.dashboard
 
+OWN_STACK := tests/integration/test_stack.py
+PYTEST := $(BIN)/python -m pytest --durations=20 --durations-min=1
+
 .PHONY: check
-check: $(INSTALLED_DEV) ## Format, lint, types, layers and unit tests; needs no servers
+check: style ## Format, lint, types, layers and unit tests; needs no servers
+	@$(PYTEST) tests/unit
+
+.PHONY: style
+style: $(INSTALLED_DEV)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
-	@$(BIN)/mypy
-	@$(BIN)/lint-imports
-	@$(BIN)/python -m pytest tests/unit
+	@$(BIN)/lint-imports & layers=$$!; $(BIN)/mypy || { wait $$layers; exit 1; }; wait $$layers
 
 .PHONY: check-other
 check-other: $(INSTALLED_DEV) ## Unit tests on the other of Python 3.11 and 3.12, where that is here
 	@$(BIN)/python -m tests.other_python
 
 .PHONY: test
-test: check check-other $(JAR) ## `check`, `check-other`, the Java tests, and tests against real servers, kill tests among them
+test: style check-other $(JAR) ## `check`, `check-other`, the Java tests, and tests against real servers, kill tests among them
 	@$(NEEDS_MAVEN)
 	@export $(TEST_STACK); trap '$(BIN)/python -m stack clean' EXIT; \
 	$(BIN)/python -m stack up; \
-	echo "Java tests (about three minutes)"; \
-	(set -a; . ./.stack-test/env; mvn -q -B -f sinks/java/pom.xml verify); \
-	$(BIN)/python -m pytest tests/integration tests/chaos
+	echo "Java tests (about three minutes); beside them unit tests, and the local stack's, which have servers of their own"; \
+	(set -a; . ./.stack-test/env; exec mvn -q -B -f sinks/java/pom.xml verify) & java=$$!; \
+	failed=; $(PYTEST) tests/unit $(OWN_STACK) || failed=1; \
+	wait $$java || failed=1; [ -z "$$failed" ]; \
+	$(PYTEST) tests/integration tests/chaos --ignore=$(OWN_STACK)
 
 .PHONY: chaos
 chaos: install $(INSTALLED_DEV) ## The kill tests in their long form

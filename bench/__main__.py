@@ -29,14 +29,15 @@ os.environ.setdefault("CITYSTREAM__STACK__DIRECTORY", ".stack-bench")
 os.environ.setdefault("CITYSTREAM__STACK__PORT_OFFSET", "2000")
 
 from conf.settings import ROOT, Settings, load
+from conf.streams import DELIVERIES
 from control.cluster import Cluster
-from generators import orders
-from generators.deliveries import read_manifest
+from generators.deliveries import orders
+from generators.manifest import read_manifest
 from sinks import elasticsearch, kafka, postgres, prepare
 from stack import control, reconcile
 from stack.lifecycle import LocalStack
 
-TOPIC = "deliveries"
+(TOPIC,) = DELIVERIES.topics
 TUTORIAL_TOPIC = "bench.tutorial"
 MILLION = 1_000_000
 console = Console(highlight=False)
@@ -167,7 +168,7 @@ def bulk_alone(settings: Settings, name: str, seconds: float) -> Measured:
             record.key or b"",
             (record.value or b"{}").replace(b'"lat":', b'"day":"%s","location":{"lat":' % day)[:-1] + b"}}",
         )
-        for record in islice(orders.stream(plan), 100_000)
+        for record in islice(plan.records(), 100_000)
     ]
     size = 2_000
     bulks = counter()
@@ -281,10 +282,10 @@ def _workers(managers: list[psutil.Process]) -> Iterator[psutil.Process]:
 def _empty(settings: Settings) -> None:
     with postgres.connect(settings) as connection, connection.cursor() as cursor:
         cursor.execute("TRUNCATE delivery_information, staging.epochs, staging.writers")
-        for total in reconcile.TOTALS:
-            cursor.execute(f"TRUNCATE {total}")
+        for total in DELIVERIES.totals:
+            cursor.execute(f"TRUNCATE {total.table}")
     with elasticsearch.client(settings) as client:
-        for index in (TOPIC, *reconcile.TOTALS):
+        for index in (*DELIVERIES.indices, *(total.table for total in DELIVERIES.totals)):
             client.options(ignore_status=404).indices.delete(index=index)
     # Each fresh start writes them again, and they are part of the reconciliation.
     letters = kafka.dead_letter_topic(TOPIC)

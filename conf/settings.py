@@ -1,4 +1,7 @@
-"""The settings of Citystream: conf/citystream.yaml, overridden by the local stack's env file and the environment."""
+"""The settings of Citystream: conf/citystream.yaml, overridden by the local stack's env file and the environment.
+
+Longer than other modules, because every setting stands here, once.
+"""
 
 import os
 from datetime import date, datetime, time
@@ -135,8 +138,28 @@ class Topic(_Section):
     keep: bool = False
 
 
+class Generator(_Section):
+    """What a stream's generator produces; every share is of all records."""
+
+    rate: float = Field(ge=0)
+    count: int | None = Field(default=None, ge=1)
+    seed: int | None = Field(default=None, ge=0, lt=2**64)
+    start: datetime | None = None
+    malformed_share: float = Field(ge=0, le=1)
+    late_share: float = Field(ge=0, le=1)
+    duplicate_share: float = Field(ge=0, le=1)
+    processes: int = Field(ge=1)
+    deadline_seconds: float = Field(gt=0)
+
+
+class OrderGenerator(Generator):
+    """The generator of orders: its rate may follow the hours of the day."""
+
+    day_curve: bool
+
+
 class Deliveries(_Section):
-    """The deliveries job."""
+    """The deliveries job, and the generator of its orders."""
 
     ledger: Literal["staged", "upsert"]
     documents: bool
@@ -144,6 +167,7 @@ class Deliveries(_Section):
     duplicates_window_hours: float = Field(gt=0)
     combine_every_seconds: float = Field(gt=0)
     late_after_seconds: float = Field(ge=0)
+    generator: OrderGenerator
 
 
 class Carbon(_Section):
@@ -171,21 +195,6 @@ class Board(_Section):
 
     url: str = Field(pattern=r"^http://")
     refresh_seconds: float = Field(gt=0)
-
-
-class Generator(_Section):
-    """The order generator; every share is of all records."""
-
-    rate: float = Field(ge=0)
-    count: int | None = Field(default=None, ge=1)
-    seed: int | None = Field(default=None, ge=0, lt=2**64)
-    start: datetime | None = None
-    malformed_share: float = Field(ge=0, le=1)
-    late_share: float = Field(ge=0, le=1)
-    duplicate_share: float = Field(ge=0, le=1)
-    processes: int = Field(ge=1)
-    day_curve: bool
-    deadline_seconds: float = Field(gt=0)
 
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -335,7 +344,6 @@ class Settings(BaseSettings):
     carbon: Carbon
     forecast: Forecast
     board: Board
-    generator: Generator
     simulator: Simulator
     pollers: Pollers
     stack: Stack

@@ -12,13 +12,15 @@ import elastic_transport
 from elasticsearch import ApiError, AuthenticationException, Elasticsearch
 
 from conf.settings import SettingsError, load
+from conf.streams import STREAMS
 from stack.credentials import write_private
 from stack.errors import StackError
 
-INDICES = (
-    *("deliveries*", "pay_per_*", "charge_per_day*", "carbon*", "tickets*", "events*", "coordinates*", "districts*"),
-    "citystream-test*",  # the sinks' own tests
-)
+# What streams write, the city's districts, and the indices of the sinks' own tests.
+_WRITTEN = [
+    index for stream in STREAMS.values() for index in (*stream.indices, *(each.table for each in stream.totals))
+]
+INDICES = tuple(f"{name}*" for name in (*_WRITTEN, "districts", "citystream-test"))
 _ROLE = {
     "cluster": ["monitor", "manage_index_templates"],
     "indices": [{"names": list(INDICES), "privileges": ["manage", "read", "write", "create_index", "monitor"]}],

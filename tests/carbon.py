@@ -10,8 +10,9 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import polars as pl
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
@@ -20,12 +21,15 @@ from psycopg2 import sql
 
 from conf.settings import Settings, load
 from control.cluster import Cluster
+from generators import city
 from sinks import elasticsearch, kafka, postgres
 from stack import control
 from tests import slate
 from tests.slate import await_that
 
 JOB = "carbon"
+# The Python operators that set timers or have windows.
+TIMERS = {"carbon.usage", "carbon.emitted", "carbon.weather", "carbon.forecast"}
 TOPICS = ("complexes", "energy.usage", "weather.daily")
 REGIONS = ("27110", "27140", "27170", "27200", "27230", "27260", "27290", "27710", "27720")
 ITEMS = ("electricity", "gas", "water")
@@ -496,3 +500,34 @@ def running(settings: Settings, before: Callable[[], None] = lambda: None) -> It
 def settings() -> Settings:
     """The suite's settings, with the addresses of the servers that are up now."""
     return load()
+
+
+# ----- what Kibana shows
+
+KG_PER_HOUSEHOLD = {"electricity_kg": 127.0, "gas_kg": 101.0, "water_kg": 5.0, "heat_kg": 9.5}
+
+
+def documents(now: datetime) -> dict[str, list[dict[str, Any]]]:
+    """What the job writes to Elasticsearch, by index: the last months of every third complex of the city.
+
+    The newest month is not entered by all.
+    """
+    today = now.astimezone(ZoneInfo(load().time_zone)).date()
+    found = []
+    for number, place in enumerate(city.complexes()[::3]):
+        for back in range(2, 8):
+            index = today.year * 12 + today.month - 1 - back
+            entered = back > 2 or number % 2 == 0
+            kilograms = {name: place.households * share for name, share in KG_PER_HOUSEHOLD.items()} if entered else {}
+            found.append(
+                {
+                    "complex_id": place.complex_id,
+                    "month": date(index // 12, index % 12 + 1, 1).isoformat(),
+                    **{"name": place.name, "region": place.region, "households": place.households},
+                    "heating": ("individual", "district", None)[number % 3],
+                    "position": [place.lon, place.lat] if number % 10 else None,
+                    **{name: kilograms.get(name) for name in KG_PER_HOUSEHOLD},
+                    "kg_co2": sum(kilograms.values()) if entered else None,
+                }
+            )
+    return {JOB: found}

@@ -72,7 +72,7 @@ def known_fields() -> Fields:
 
 def written_fields(index: str) -> set[str] | None:
     """The fields of the documents that a job writes, from its SQL; None where no job does."""
-    for path in (PROJECTIONS / index / "documents.sql", PROJECTIONS / "deliveries" / f"{index}.sql"):
+    for path in (PROJECTIONS / index / "documents.sql", *PROJECTIONS.glob(f"*/{index}.sql")):
         if path.is_file():
             lines = (line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("--"))
             selected = re.search(r"SELECT(.*)\bFROM\b", " ".join(lines), re.DOTALL)

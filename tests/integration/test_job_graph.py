@@ -1,19 +1,17 @@
 """What a savepoint relies on: every operator has a uid of its own, and each topic is read by one source."""
 
+import importlib
 import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from jobs import carbon, deliveries
+from conf.streams import STREAMS
 from tests.deliveries import settings
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.elasticsearch]
-JOBS = {"deliveries": (deliveries.build, 1), "carbon": (carbon.build, 3)}
-
-# The Python operators that set timers or have windows.
-TIMERS = {"deliveries": set(), "carbon": {"carbon.usage", "carbon.emitted", "carbon.weather", "carbon.forecast"}}
+JOBS = {name: (importlib.import_module(f"jobs.{name}").build, len(stream.topics)) for name, stream in STREAMS.items()}
 
 
 def nodes_of(build: Callable[..., Any]) -> dict[str, str | None]:
@@ -55,5 +53,5 @@ def test_uids_do_not_depend_on_what_else_is_in_the_job(
 
 def test_windows_and_timers_of_python_are_in_checkpoints(job: str, nodes: dict[str, str | None]) -> None:
     behind = {str(uid).removesuffix(".timers") for uid in nodes.values() if str(uid).endswith(".timers")}
-    assert behind == TIMERS[job]
+    assert behind == getattr(importlib.import_module(f"tests.{job}"), "TIMERS", set())
     assert behind <= set(nodes.values())

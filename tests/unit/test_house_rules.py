@@ -1,9 +1,12 @@
 """Rules of this code base that no linter knows."""
 
+import ast
 import re
 import tomllib
 import xml.etree.ElementTree as ET
 from pathlib import Path
+
+from conf.streams import STREAMS
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -46,3 +49,60 @@ def test_whoever_sets_timers_in_python_has_them_in_checkpoints() -> None:
     setters = {name for name, text in texts.items() if setting.search(text)}
     assert setters >= {"gather.py", "forecasts.py"}
     assert {name for name in setters if "timers_in_checkpoints(" not in texts[name]} == set()
+
+
+# Where a stream is declared. All other files that name one have its name in their path.
+DECLARED = {"conf/streams.py", "conf/settings.py"}
+# What still names one, or is too long; the lists only shrink.
+NAMING_YET = {
+    *("board/forecast.py", "forecast/tables.py", "generators/simulator/__init__.py"),
+    *("jobs/operators/emissions.py", "jobs/operators/forecasts.py"),
+    *("sinks/postgres.py", "stack/control.py", "stack/demo.py", "stack/reconcile.py", "stack/servers/feed.py"),
+    "sinks/java/src/main/java/citystream/postgres/StagedCommitSink.java",
+    "sinks/java/src/main/java/citystream/records/RecordJsonFormatFactory.java",
+}
+LONG_YET = {"generators/pollers/run.py", "jobs/carbon.py"}
+JAVA = ROOT / "sinks" / "java" / "src" / "main"
+
+
+def named_streams(path: str, text: str) -> set[str]:
+    """The streams that a source file names though it is no stream's own."""
+    is_shared = path not in DECLARED and not STREAMS.keys() & set(re.split(r"\W", path))
+    return set(re.findall(r"\w+", text)) & STREAMS.keys() if is_shared else set()
+
+
+def test_no_shared_source_file_names_a_stream() -> None:
+    """`bench` measures streams by name."""
+    assert named_streams("stack/demo.py", 'JOB = "carbon"') == {"carbon"}
+    assert named_streams("jobs/carbon.py", "carbon and deliveries") == set()
+    assert named_streams("jobs/rules/carbon/energy.py", "carbon") == set()
+    assert named_streams("kibana/lens.py", "a hydrocarbon") == set()
+    sources = [path for package in PACKAGES if package != "bench" for path in (ROOT / package).rglob("*.py")]
+    found = {}
+    for path in (*sources, *JAVA.rglob("*.java")):
+        relative = str(path.relative_to(ROOT))
+        if names := named_streams(relative, path.read_text(encoding="utf-8")):
+            found[relative] = names
+    assert found.keys() - NAMING_YET == set(), found
+
+
+LINES, JOB_LINES = 400, 120
+
+
+def too_long(path: str, text: str) -> bool:
+    """Whether a file has more lines than it may; a longer one says why in its docstring: "Longer than ..., because"."""
+    lines = text.count("\n")
+    if re.fullmatch(r"jobs/\w+\.py", path):
+        return lines > JOB_LINES
+    return lines > LINES and "longer than" not in (ast.get_docstring(ast.parse(text)) or "").lower()
+
+
+def test_a_file_has_one_subject() -> None:
+    """A test module is as long as its cases are many; a job reads like a sentence."""
+    assert too_long("stack/all.py", "x = 1\n" * 401)
+    assert not too_long("stack/all.py", '"""Longer than the rule, because it is a table."""\n' + "x = 1\n" * 401)
+    assert too_long("jobs/all.py", "x = 1\n" * 121)
+    assert not too_long("jobs/rules/all.py", "x = 1\n" * 121)
+    sources = {str(path.relative_to(ROOT)): path for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
+    found = {name for name, path in sources.items() if too_long(name, path.read_text(encoding="utf-8"))}
+    assert found - LONG_YET == set()

@@ -15,6 +15,7 @@ import pytest
 from conf.districts import districts
 from conf.settings import Kibana
 from kibana import __main__ as command
+from kibana import importing
 from kibana.importing import ImportFailedError, await_ready, client, import_file
 from kibana.lens import count, number, ratio, top
 from kibana.lens import table as lens_table
@@ -36,10 +37,12 @@ from tests.saved_objects import (
 FIELDS = known_fields()
 BY_NAME = {file.name: read(file) for file in FILES}
 ORDERS, CARBON = BY_NAME["deliveries.ndjson"], BY_NAME["carbon.ndjson"]
+ALL = [each for objects in BY_NAME.values() for each in objects]
 
 
 def test_the_files_are_what_the_definitions_build() -> None:
     built = {name: lines(dashboards) for name, dashboards in command.FILES.items()}
+    assert built.keys() >= {"carbon.ndjson", "deliveries.ndjson"}
     assert {file.name: file.read_text(encoding="utf-8") for file in FILES} == built, "run `python -m kibana build`"
 
 
@@ -55,7 +58,7 @@ def test_nothing_is_missing_or_unused(name: str) -> None:
 
 
 def test_every_data_view_and_kind_of_object_is_there() -> None:
-    views = {each["attributes"]["title"] for each in ORDERS + CARBON if each["type"] == "index-pattern"}
+    views = {each["attributes"]["title"] for each in ALL if each["type"] == "index-pattern"}
     assert views == FIELDS.keys()
     assert {each["type"] for each in ORDERS} == {"index-pattern", "map", "lens", "search", "dashboard"}
     sources = {
@@ -280,8 +283,8 @@ def test_everything_is_imported_and_again(capsys: pytest.CaptureFixture[str]) ->
     with KibanaServer() as server:
         for _ in range(2):
             assert command.main(["import", "--url", server.url]) == 0
-        assert server.files == ["carbon.ndjson", "deliveries.ndjson"] * 2
-        assert set(server.objects) == {(each["type"], each["id"]) for each in ORDERS + CARBON}
+        assert server.files == [file.name for file in FILES] * 2
+        assert set(server.objects) == {(each["type"], each["id"]) for each in ALL}
         imported = httpx.get(f"{server.url}/imported").json()
         assert len(imported["objects"]) == len(server.objects)
     said = capsys.readouterr().out
@@ -303,9 +306,10 @@ def test_settings_bring_address_and_login(monkeypatch: pytest.MonkeyPatch, capsy
         assert command.main(["import"]) == 0
 
 
-def test_it_waits_until_kibana_is_ready() -> None:
+def test_it_waits_until_kibana_is_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importing, "_PAUSE_SECONDS", 0.1)
     said: list[str] = []
-    with KibanaServer(ready_after=2.5) as server, client(kibana(server.url)) as http:
+    with KibanaServer(ready_after=0.5) as server, client(kibana(server.url)) as http:
         await_ready(http, 20, said.append)
         assert time.monotonic() >= server.ready_at
         assert server.status_requests >= 2

@@ -10,8 +10,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from conf.districts import districts
-from generators import city, malformed, orders
-from generators.orders import DAY_CURVE, Plan, Record, stream
+from generators import city
+from generators.deliveries import malformed, orders
+from generators.deliveries.orders import DAY_CURVE, Plan
+from generators.plans import Record
 
 START = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
 FIELDS = [
@@ -37,7 +39,7 @@ shares = st.floats(0, 1 / 3)
 
 
 def take(plan: Plan, count: int, process: int = 0) -> list[Record]:
-    return list(islice(stream(plan, process), count))
+    return list(islice(plan.records(process), count))
 
 
 def broken_rule(value: bytes | None) -> str | None:
@@ -266,7 +268,7 @@ def test_the_day_curve_keeps_the_days_mean() -> None:
 def test_a_day_has_peaks_at_lunch_and_dinner_in_seoul() -> None:
     plan = Plan(seed=1, start=datetime(2026, 11, 20, 15, 0, tzinfo=UTC), rate=0.2, day_curve=True)
     hours: Counter[int] = Counter()
-    for record in stream(plan):
+    for record in plan.records():
         if record.at >= 86_400:
             break
         hours[(plan.start + timedelta(seconds=record.at)).astimezone(ZoneInfo("Asia/Seoul")).hour] += 1

@@ -21,7 +21,7 @@ def test_the_file_as_it_is_shipped_is_valid() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "key"),
     [
-        ("CITYSTREAM__GENERATOR__RATE", "-1", "generator.rate"),
+        ("CITYSTREAM__DELIVERIES__GENERATOR__RATE", "-1", "deliveries.generator.rate"),
         ("CITYSTREAM__FLINK__STATE_BACKEND", "floppy", "flink.state_backend"),
         ("CITYSTREAM__DELIVERIES__LEDGER", "xa", "deliveries.ledger"),
         ("CITYSTREAM__DELIVERIES__UNHEARD_OF", "1", "deliveries.unheard_of"),

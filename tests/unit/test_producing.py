@@ -1,18 +1,23 @@
 import socket
 from collections import Counter
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from kafka.errors import KafkaTimeoutError
 from kafka.future import Future
 
-from generators import deliveries
-from generators.deliveries import GeneratorError, Manifest, Run, Tally, produce, read_manifest
-from generators.orders import Plan, stream
+from generators import plans, producing
+from generators.brokers import GeneratorError, client, wait_for_brokers
+from generators.deliveries import __main__ as command
+from generators.deliveries.orders import Plan
+from generators.manifest import Manifest, read_manifest
+from generators.plans import RATE_STEP_SECONDS, Rate, Record, due_times
+from generators.producing import Run, Tally, produce
 
 PLAN = Plan(
     seed=3,
@@ -59,10 +64,10 @@ def run(
 def test_everything_sent_is_counted() -> None:
     producer = FakeProducer()
     tally = run(producer, 2_000)
-    expected = list(islice(stream(PLAN), 2_000))
+    expected = list(islice(PLAN.records(), 2_000))
     assert producer.sent == [(record.key, record.value) for record in expected]
     kinds = Counter(record.kind for record in expected)
-    assert (tally.valid, tally.malformed, tally.repeats) == (kinds["valid"], kinds["malformed"], kinds["repeat"])
+    assert tally.kinds == kinds
     assert tally.produced == 2_000
     assert tally.late == sum(record.kind == "valid" and record.reason == "late" for record in expected)
 
@@ -90,7 +95,7 @@ def test_the_manifest_tells_what_was_acknowledged(tmp_path: Path) -> None:
     told = Counter(read_manifest(path))
     expected = Counter(
         (record.kind, record.key.decode(), record.reason if record.kind == "malformed" else "")
-        for record in islice(stream(PLAN), 3_000)
+        for record in islice(PLAN.records(), 3_000)
     )
     assert told == expected
     assert path.stat().st_size < 3_000 * 15
@@ -114,7 +119,7 @@ def test_a_failed_record_is_not_in_the_manifest(tmp_path: Path) -> None:
 
 def test_an_open_run_of_orders_is_written_at_each_flush(tmp_path: Path) -> None:
     manifest = Manifest(tmp_path / "manifest")
-    records = list(islice(stream(Plan(seed=1, start=PLAN.start)), 6))
+    records = list(islice(Plan(seed=1, start=PLAN.start).records(), 6))
     for record in records[:4]:
         manifest.add(record)
     manifest.flush()
@@ -132,7 +137,7 @@ def test_a_run_that_is_asked_to_stop_ends_well() -> None:
 
 
 def test_memory_is_bounded_while_brokers_are_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deliveries, "MOST_UNACKNOWLEDGED", 1_000)
+    monkeypatch.setattr(producing, "MOST_UNACKNOWLEDGED", 1_000)
     producer = FakeProducer(at_once=False)
     looks = iter(range(10))
     run(producer, None, must_stop=lambda: next(looks, None) is None)
@@ -142,7 +147,7 @@ def test_memory_is_bounded_while_brokers_are_away(monkeypatch: pytest.MonkeyPatc
 def test_the_pace_is_kept() -> None:
     reports: list[Tally] = []
     began = datetime.now(UTC)
-    run(FakeProducer(), 600, plan=replace(PLAN, rate=400), report=lambda tally: reports.append(replace(tally)))
+    run(FakeProducer(), 600, plan=replace(PLAN, rate=400), report=lambda tally: reports.append(tally + Tally()))
     assert 1.3 < (datetime.now(UTC) - began).total_seconds() < 3
     assert 300 < reports[0].produced < 500
 
@@ -167,7 +172,7 @@ def test_processes_share_the_count(count: int, processes: int) -> None:
 )
 def test_wrong_options_are_named(arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as error:
-        deliveries.main(arguments)
+        command.main(arguments)
     assert error.value.code == 2
     assert sentence in capsys.readouterr().err
 
@@ -177,5 +182,66 @@ def test_it_says_what_it_waits_for(capsys: pytest.CaptureFixture[str]) -> None:
         closed.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{closed.getsockname()[1]}"
         with pytest.raises(GeneratorError, match=f"no broker answers at {address}: start the stack"):
-            deliveries.wait_for_brokers(address, 0.6)
+            wait_for_brokers(address, 0.6)
     assert f"waiting for a broker at {address} (" in capsys.readouterr().err
+
+
+def test_a_producer_that_finds_no_broker_says_so() -> None:
+    with (
+        pytest.raises(GeneratorError, match=r"no broker answers at 127\.0\.0\.1:1: start the stack"),
+        client("127.0.0.1:1", 0.3),
+    ):
+        pass
+
+
+def due(rate: Rate, count: int, processes: int = 1) -> list[float]:
+    """The first times, without chance: the gaps are those of the mean."""
+    return list(islice(due_times(rate, processes, lambda: 0.5), count))
+
+
+def test_a_constant_rate_has_constant_gaps() -> None:
+    assert due(lambda _: 4, 9, processes=2) == pytest.approx([number / 2 for number in range(9)])
+    assert due(lambda _: 0.04, 4) == pytest.approx([0, 25, 50, 75])
+
+
+def test_a_burst_begins_at_once_and_ends_again() -> None:
+    """A hundred times the rate for five seconds, though the gap before it would have reached beyond it."""
+    times = due(lambda seconds: 5 if 10 <= seconds < 15 else 0.05, 40)
+    burst = [at for at in times if 10 <= at < 15]
+    assert len(burst) == 25
+    assert burst[0] < 10 + RATE_STEP_SECONDS
+    assert times[len(burst) + 2] - times[len(burst) + 1] > 10
+
+
+def test_a_rate_of_nothing_is_a_pause() -> None:
+    times = due(lambda seconds: 0 if seconds < 100 else 1, 3)
+    assert times == pytest.approx([0, 101, 102])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sales(plans.Plan):
+    """A stream with a kind of its own."""
+
+    DAMAGES: ClassVar = {"empty": lambda value, draw: b""}
+    malformed_kinds: tuple[str, ...] = ("empty",)
+
+    def records(self, process: int = 0) -> Iterator[Record]:
+        for number, at in enumerate(due_times(lambda _: self.rate or 1000, self.processes, lambda: 0.5)):
+            kind = "cancellation" if number % 10 == 9 else "valid"
+            yield Record(b"S-%09d" % (number - (kind == "cancellation")), b"{}", kind, "", at)
+
+
+def test_another_stream_is_produced_with_its_own_kinds(tmp_path: Path) -> None:
+    path = tmp_path / "manifest"
+    tally = run(FakeProducer(), 100, plan=Sales(seed=1, start=PLAN.start), manifest=path)
+    assert tally.kinds == {"valid": 90, "cancellation": 10}
+    assert str(tally) == "100 produced: valid 90, of them late 0; cancellation 10"
+    told = list(read_manifest(path))
+    assert Counter(kind for kind, _, _ in told) == tally.kinds
+    # Number 9 is a cancellation of 8: no line of valid ones spans it.
+    assert {key for kind, key, _ in told if kind == "valid"} == {f"S-{n:09d}" for n in range(100) if n % 10 != 9}
+
+
+def test_a_plan_of_another_stream_knows_its_own_damages() -> None:
+    with pytest.raises(ValueError, match="malformed kinds are one or more of empty"):
+        Sales(seed=1, start=PLAN.start, malformed_kinds=("huge",))

@@ -12,16 +12,15 @@ import random
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Literal, NamedTuple
+from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 from faker import Faker
 
 from conf.districts import districts
-from generators import city, malformed
-
-Kind = Literal["valid", "malformed", "repeat"]
+from generators import city, plans
+from generators.deliveries import malformed
+from generators.plans import Record, due_times
 
 STORES = 600
 DESTINATIONS = 20_000
@@ -99,67 +98,78 @@ _CHARGES = {0: 31, 1000: 10, 1500: 7, 2000: 14, 2500: 8, 3000: 18, 3500: 5, 4000
 _LEAST_PAY = 9_000
 
 
-class Record(NamedTuple):
-    """One Kafka record.
+@dataclass(frozen=True, kw_only=True)
+class Plan(plans.Plan):
+    """What a run of orders is made of: what all plans have, and the hours of the day.
 
     Attributes:
-        key: The order's id; repeats of an order thereby stay in its partition.
-        value: The order as JSON, what is left of it, or None for a tombstone.
-        kind: What a consumer should make of it.
-        reason: For malformed records the kind of damage; "late" for orders that come late; else empty.
-        at: When it is due, seconds after the start of the stream.
+        day_curve: Whether the rate follows the hours of the day; `rate` is then the day's mean.
     """
 
-    key: bytes
-    value: bytes | None
-    kind: Kind
-    reason: str
-    at: float
+    DAMAGES = malformed.KINDS
 
-
-@dataclass(frozen=True)
-class Plan:
-    """What a run produces. Equal plans give equal records, byte for byte.
-
-    Attributes:
-        seed: Chooses the orders and stands in their ids: different seeds never share an id.
-        start: When the first order is placed; with a time zone.
-        rate: Records per second at the day's mean, over all processes; 0 for no pace at all.
-        processes: How many streams the run is made of.
-        day_curve: Whether the rate follows the hours of the day.
-        time_zone: The zone whose hours those are.
-        malformed_share: Share of the records that break the wire contract.
-        late_share: Share of the records that are orders placed long before.
-        duplicate_share: Share of the records that repeat an earlier one.
-        malformed_kinds: The kinds of damage to draw from, of `malformed.KINDS`.
-    """
-
-    seed: int
-    start: datetime
-    rate: float = 0.0
-    processes: int = 1
-    day_curve: bool = False
-    time_zone: str = "Asia/Seoul"
-    malformed_share: float = 0.0
-    late_share: float = 0.0
-    duplicate_share: float = 0.0
     malformed_kinds: tuple[str, ...] = malformed.USUAL
+    day_curve: bool = False
 
-    def __post_init__(self) -> None:
-        shares = (self.malformed_share, self.late_share, self.duplicate_share)
-        kinds = ", ".join(malformed.KINDS)
-        must_hold = {
-            "the seed must lie between 0 and 2^64 - 1": 0 <= self.seed < 2**64,
-            "the start needs a time zone, as in 2026-11-21T09:00:00+09:00": self.start.tzinfo is not None,
-            "the rate must be 0 or more": 0 <= self.rate < math.inf,
-            "there must be at least one process": self.processes >= 1,
-            "the shares of malformed, late and repeated records must not be negative": min(shares) >= 0,
-            "the shares of malformed, late and repeated records must add up to 1 at most": sum(shares) <= 1,
-            f"malformed kinds are one or more of {kinds}": set() < {*self.malformed_kinds} <= {*malformed.KINDS},
-        }
-        for sentence, holds in must_hold.items():
-            if not holds:
-                raise ValueError(sentence)
+    def rate_at(self, seconds: float) -> float:
+        """Orders per second so long after the start."""
+        if not self.rate:
+            return UNPACED_RATE
+        if not self.day_curve:
+            return self.rate
+        local = (self.start + timedelta(seconds=seconds)).astimezone(ZoneInfo(self.time_zone))
+        return self.rate * DAY_CURVE[local.hour * 60 + local.minute]
+
+    def records(self, process: int = 0) -> Iterator[Record]:
+        """The orders of one of the processes, from 0, in the order in which they are due, without end."""
+        draw = random.Random(f"citystream {self.seed} {process}")
+        uniform = draw.random
+        destinations = _destinations()
+        prefix = b"D%x-%d-" % (self.seed, process)
+        repeat_below = self.duplicate_share
+        malformed_below = repeat_below + self.malformed_share
+        late_below = malformed_below + self.late_share
+
+        origin = self.start.timestamp()
+        sequence = 0
+        second = 0
+        second_text = b""
+        recent: list[Record] = []
+
+        for at in due_times(self.rate_at, self.processes, uniform):
+            moment = origin + at
+            luck = uniform()
+            if luck < repeat_below and recent:
+                yield recent.pop(int(uniform() * len(recent)))._replace(kind="repeat", at=at)
+                continue
+
+            sequence += 1
+            key = prefix + b"%09d" % sequence
+            destination, baskets = destinations[int(uniform() * DESTINATIONS)]
+            basket = baskets[int(uniform() * BASKETS_PER_DISTRICT)]
+            if not malformed_below <= luck < late_below:
+                if int(moment) != second:
+                    second = int(moment)
+                    second_text = _utc_seconds(second)
+                ordered_at = b"%b.%03dZ" % (second_text, (moment - second) * 1000)
+                reason = ""
+            else:
+                # Evenly spread on a logarithmic scale: most are late by an hour or two, some by more than a day.
+                least, most = LATE_SECONDS
+                placed = moment - least * (most / least) ** uniform()
+                ordered_at = b"%b.%03dZ" % (_utc_seconds(int(placed)), (placed % 1) * 1000)
+                reason = "late"
+            value = b'{"order_id":"%b","ordered_at":"%b"%b%b' % (key, ordered_at, basket, destination)
+            if repeat_below <= luck < malformed_below:
+                reason = draw.choice(self.malformed_kinds)
+                yield Record(key, malformed.KINDS[reason](value, draw), "malformed", reason, at)
+            else:
+                record = Record(key, value, "valid", reason, at)
+                if repeat_below:
+                    recent.append(record)
+                    if len(recent) > REPEATS_REACH:
+                        del recent[0]
+                yield record
 
 
 def _hump(hour: float, height: float, peak: float, width: float) -> float:
@@ -243,80 +253,6 @@ def _basket(draw: random.Random, store_id: int, store_name: str, category: str) 
         payment_method=draw.choices(list(_PAYMENT_METHODS), list(_PAYMENT_METHODS.values()))[0],
     )
     return b"," + piece
-
-
-def prepare() -> None:
-    """Make the pieces now rather than with the first order (about half a second)."""
-    _destinations()
-
-
-def stream(plan: Plan, process: int = 0) -> Iterator[Record]:
-    """The records of one process of a run, without end.
-
-    Args:
-        plan: What to produce.
-        process: Which of the plan's processes, from 0.
-    """
-    draw = random.Random(f"citystream {plan.seed} {process}")
-    uniform = draw.random
-    destinations = _destinations()
-    zone = ZoneInfo(plan.time_zone)
-    prefix = b"D%x-%d-" % (plan.seed, process)
-    paced = plan.rate > 0
-    mean_gap = plan.processes / (plan.rate or UNPACED_RATE)
-    repeat_below = plan.duplicate_share
-    malformed_below = repeat_below + plan.malformed_share
-    late_below = malformed_below + plan.late_share
-
-    origin = plan.start.timestamp()
-    at = 0.0
-    sequence = 0
-    gap = mean_gap
-    minute_ends = second = 0
-    second_text = b""
-    recent: list[Record] = []
-
-    while True:
-        moment = origin + at
-        if moment >= minute_ends:
-            minute_ends = int(moment // 60 + 1) * 60
-            if paced and plan.day_curve:
-                local = datetime.fromtimestamp(moment, zone)
-                gap = mean_gap / DAY_CURVE[local.hour * 60 + local.minute]
-        luck = uniform()
-        if luck < repeat_below and recent:
-            yield recent.pop(int(uniform() * len(recent)))._replace(kind="repeat", at=at)
-            at += gap * (0.5 + uniform())
-            continue
-
-        sequence += 1
-        key = prefix + b"%09d" % sequence
-        destination, baskets = destinations[int(uniform() * DESTINATIONS)]
-        basket = baskets[int(uniform() * BASKETS_PER_DISTRICT)]
-        if not malformed_below <= luck < late_below:
-            if int(moment) != second:
-                second = int(moment)
-                second_text = _utc_seconds(second)
-            ordered_at = b"%b.%03dZ" % (second_text, (moment - second) * 1000)
-            reason = ""
-        else:
-            # Evenly spread on a logarithmic scale: most are late by an hour or two, some by more than a day.
-            least, most = LATE_SECONDS
-            placed = moment - least * (most / least) ** uniform()
-            ordered_at = b"%b.%03dZ" % (_utc_seconds(int(placed)), (placed % 1) * 1000)
-            reason = "late"
-        value = b'{"order_id":"%b","ordered_at":"%b"%b%b' % (key, ordered_at, basket, destination)
-        if repeat_below <= luck < malformed_below:
-            reason = draw.choice(plan.malformed_kinds)
-            yield Record(key, malformed.KINDS[reason](value, draw), "malformed", reason, at)
-        else:
-            record = Record(key, value, "valid", reason, at)
-            if repeat_below:
-                recent.append(record)
-                if len(recent) > REPEATS_REACH:
-                    del recent[0]
-            yield record
-        at += gap * (0.5 + uniform())
 
 
 def _utc_seconds(second: int) -> bytes:
