@@ -114,7 +114,7 @@ def build(settings: Settings) -> StreamExecutionEnvironment:
     for name, result in results.items():
         tables.create_temporary_view(f"{name}_result", result)
     for table, key in KEYS.items():
-        postgres.totals(rows(tables, f"{NAME}/{table}"), table, key, settings=settings)
+        postgres.upsert(rows(tables, f"{NAME}/{table}"), table, key, settings=settings)
     if options.documents:
         elasticsearch.documents(rows(tables, f"{NAME}/documents"), NAME, topic="energy.usage", settings=settings)
     return env

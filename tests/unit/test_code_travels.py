@@ -33,14 +33,14 @@ TOTALS = """
 fold = cloudpickle.loads(sys.stdin.buffer.read())
 
 class State:
-    def value(self): return (1, 10, 100)
+    def value(self): return (1, 1, 10, 100)
     def update(self, sums): pass
 
 class Context:
     def get_current_key(self): return "pay_per_category|2026-11-21|a|b"
 
 fold._sums = State()
-print(*fold.process_element(Row(2, 20, 200), Context()))
+print(*fold.process_element(Row(2, 2, 20, -200), Context()))
 """
 CARBON = """
 import pickle
@@ -81,8 +81,8 @@ def output(worker: str, operators: object, folder: Path) -> str:
 
 
 def test_a_worker_without_this_project_runs_the_python_operators(tmp_path: Path) -> None:
-    printed = output(TOTALS, Fold(), tmp_path)
-    assert printed == "<Row('pay_per_category', '2026-11-21', 'a|b', 3, 30, 300)>\n"
+    printed = output(TOTALS, Fold(4), tmp_path)
+    assert printed == "<Row('pay_per_category', '2026-11-21', 'a|b', 3, 3, 30, -100)>\n"
 
 
 def test_and_those_of_carbon(tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ class RecordsJobTest {
                         .transform(
                                 "combine",
                                 Combiner.outputType(new String[] {"orders", "pay"}),
-                                new Combiner(30, 1, new String[] {"per_day", "per_id"}, new int[] {-1, 0}, new int[] {2}));
+                                new Combiner(30, new String[] {"per_day", "per_id"}, new int[] {1, 1}, new int[] {-1, 0}, new int[] {2}));
         DataStream<Object> all =
                 partials.map(row -> (Object) row.toString(), org.apache.flink.api.common.typeinfo.Types.GENERIC(Object.class))
                         .union(RowDataStreams.deadLetters(gate)
@@ -135,7 +135,7 @@ class RecordsJobTest {
                 rows.transform(
                         "combine",
                         Combiner.outputType(new String[] {"orders"}),
-                        new Combiner(30, 1, new String[] {"per_id"}, new int[] {0}, new int[0]));
+                        new Combiner(30, new String[] {"per_id"}, new int[] {1}, new int[] {0}, new int[0]));
         long orders = 0;
         try (var iterator = partials.keyBy(row -> row.getField(0)).map(new SlowToStart()).executeAndCollect()) {
             while (iterator.hasNext()) {
