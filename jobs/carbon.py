@@ -14,9 +14,9 @@ import forecast
 import jobs
 from conf import factors
 from conf.settings import Carbon, Settings
+from jobs.flow.decode import decode, records
 from jobs.flow.environment import environment, submit
 from jobs.flow.gather import gather
-from jobs.flow.records import decode, records
 from jobs.flow.streams import keyed, rows, side
 from jobs.operators.emissions import (
     COMPLEX_DAYS,

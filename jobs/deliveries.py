@@ -8,9 +8,9 @@ from pyflink.datastream import StreamExecutionEnvironment
 import jobs
 from conf.settings import Settings
 from conf.streams import DELIVERIES, ORDERS
-from jobs.flow.decode import part
+from jobs.flow.decode import part, source
 from jobs.flow.environment import environment, submit
-from jobs.flow.streams import rows, sql
+from jobs.flow.streams import rows
 from jobs.flow.totals import combine, counted, documents_of_total, first_per_key, fold, of_total
 from sinks import elasticsearch, kafka, postgres
 
@@ -27,8 +27,7 @@ def build(settings: Settings) -> StreamExecutionEnvironment:
     env, tables = environment(settings, python_mode=options.python_mode)
 
     brokers = settings.kafka.bootstrap_servers
-    source = {"topic": NAME, "bootstrap_servers": brokers, "group": f"citystream.{NAME}", "bounded": "unbounded"}
-    tables.execute_sql(sql("deliveries/source", **source))
+    source(tables, "deliveries/source", topic=NAME, brokers=brokers, group=f"citystream.{NAME}")
     judged = rows(tables, "deliveries/judged")
     orders, dead_letters = part(judged, time="ordered_at", late_after_seconds=options.late_after_seconds, name=NAME)
     kafka.dead_letters(dead_letters, NAME, settings)

@@ -23,7 +23,7 @@ from conf.settings import Settings, load
 from control.cluster import Cluster
 from generators import city
 from sinks import elasticsearch, kafka, postgres
-from stack import control
+from stack import control, reconcile
 from tests import slate
 from tests.slate import await_that
 
@@ -450,21 +450,9 @@ def settle(settings: Settings, seconds: float) -> None:
 
 
 def dead_letters(settings: Settings, topic: str) -> list[dict[str, Any]]:
-    """Every dead letter of a topic that a completed checkpoint contains."""
-    consumer = KafkaConsumer(
-        bootstrap_servers=settings.kafka.bootstrap_servers.split(","),
-        isolation_level="read_committed",
-        enable_auto_commit=False,
-    )
+    """Every dead letter of a topic, once."""
     letters: list[dict[str, Any]] = []
-    with contextlib.closing(consumer):
-        partition = TopicPartition(kafka.dead_letter_topic(topic), 0)
-        consumer.assign([partition])
-        consumer.seek_to_beginning()
-        end = consumer.end_offsets([partition])[partition]
-        while consumer.position(partition) < end:
-            for records in consumer.poll(timeout_ms=500).values():
-                letters += [json.loads(record.value) for record in records]
+    reconcile.read_dead_letters(settings, topic, lambda value: letters.append(json.loads(value)))
     return letters
 
 

@@ -9,9 +9,9 @@ from pyflink.java_gateway import get_gateway
 import jobs
 from conf.settings import load
 from conf.streams import DELIVERIES, ORDERS
-from jobs.flow.decode import part
+from jobs.flow.decode import part, source
 from jobs.flow.environment import environment
-from jobs.flow.streams import rows, sql
+from jobs.flow.streams import rows
 from jobs.flow.totals import combine, counted, first_per_key, fold
 
 
@@ -20,10 +20,8 @@ def main(*, deduplicate: bool) -> None:
     cloudpickle.register_pickle_by_value(jobs)
     settings = load()
     env, tables = environment(settings)
-    servers = settings.kafka.bootstrap_servers
-    tables.execute_sql(
-        sql("deliveries/source", topic="deliveries", bootstrap_servers=servers, group="bench", bounded="latest-offset")
-    )
+    brokers = settings.kafka.bootstrap_servers
+    source(tables, "deliveries/source", topic="deliveries", brokers=brokers, group="bench", bounded="latest-offset")
     judged = rows(tables, "deliveries/judged")
     orders, _ = part(judged, time="ordered_at", late_after_seconds=600, name="bench")
     tables.create_temporary_view("orders", orders)

@@ -1,13 +1,16 @@
 import json
+from collections.abc import Callable, Iterator
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, NoReturn
+from unittest.mock import MagicMock
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pyflink.common import Instant, Row
 
-from jobs.flow.records import dead_letter
+from jobs.flow.decode import DEAD_LETTERS, Decode
 from jobs.rules.carbon import complexes, energy, weather
 from jobs.rules.fields import Reason, RejectedError
 from tests.carbon import body
@@ -184,8 +187,27 @@ documents = st.recursive(
 )
 def test_whatever_comes_is_read_or_refused(value: bytes, key: str | None) -> None:
     for parse in PARSERS:
-        try:
-            parse(key, value)
-        except RejectedError as refused:
-            letter = json.loads(dead_letter(refused, "energy.usage", 1, 2, value).encode("utf-8"))
-            assert letter["reason"] in list(Reason)
+        for tag, letter in decoded(parse, key, value):
+            assert tag in (DEAD_LETTERS, None)
+            if tag:
+                reason, detail, *place, raw = letter
+                assert reason in list(Reason)
+                assert detail.encode("utf-8") is not None
+                assert (place, raw) == (["energy.usage", 1, 2], value)
+
+
+def test_a_detail_is_text_that_the_jvm_can_take() -> None:
+    def refuse(*_: object) -> NoReturn:
+        raise RejectedError(Reason.NOT_JSON, "found '\ud800'")
+
+    assert list(decoded(refuse, None, b"{")) == [
+        (DEAD_LETTERS, Row("not-json", "found '?'", "energy.usage", 1, 2, b"{"))
+    ]
+
+
+def decoded(parse: Callable[..., Any], key: str | None, value: bytes) -> Iterator[tuple[Any, Any]]:
+    """What the job's operator makes of a record: (tag, row) of a dead letter, or (None, what was read)."""
+    operator = Decode(parse)
+    operator.open(MagicMock())
+    for tag, row, *rest in operator.process_element(Row(key, value, Instant(7, 0), "energy.usage", 1, 2), MagicMock()):
+        yield (None, tag) if rest else (tag, row)

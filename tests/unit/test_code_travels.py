@@ -11,8 +11,8 @@ import conf
 import forecast
 import jobs
 from jobs import carbon
+from jobs.flow.decode import Decode
 from jobs.flow.gather import Newest
-from jobs.flow.records import Decode
 from jobs.flow.totals import Fold
 from jobs.operators.emissions import PerComplex, PerMonth
 from jobs.operators.forecasts import ForecastAhead
