@@ -11,9 +11,11 @@ from pyflink.datastream import DataStream, OutputTag, ProcessFunction, RuntimeCo
 from pyflink.table import StreamTableEnvironment
 
 from jobs.flow.decode import Judged
-from jobs.flow.streams import side, sql
+from jobs.flow.streams import named, side, sql
 from jobs.rules.fields import RejectedError
 
+# Takes key, value and timestamp in ms.
+Parse = Callable[[str | None, bytes | None, int], tuple[Any, ...]]
 DEAD_LETTERS = OutputTag("dead-letters")
 # In base64 it still fits the largest message that the dead-letter topics take.
 MAX_RAW_BYTES = 2_900_000
@@ -23,10 +25,12 @@ def records(tables: StreamTableEnvironment, topic: str, *, brokers: str, group: 
     """All records of a topic, from the earliest on: rows of key, value, timestamp, topic, partition and offset."""
     tables.execute_sql(sql("records/source", topic=topic, bootstrap_servers=brokers, group=group))
     tables.get_config().set("table.exec.uid.format", f"{topic}.<type>.<transformation>")
-    return tables.to_data_stream(tables.sql_query(sql("records/records", topic=topic)))
+    found = tables.to_data_stream(tables.sql_query(sql("records/records", topic=topic)))
+    named(found._j_data_stream, topic)
+    return found
 
 
-def decode(stream: DataStream, parse: Callable[[str | None, bytes | None], tuple[Any, ...]], *, topic: str) -> Judged:
+def decode(stream: DataStream, parse: Parse, *, topic: str) -> Judged:
     """Parse each record's key and value.
 
     Returns:
@@ -44,7 +48,7 @@ def decode(stream: DataStream, parse: Callable[[str | None, bytes | None], tuple
 class Decode(ProcessFunction):
     """Parts records that keep the rules from those that become dead letters; counts `decoded` and `dead_lettered`."""
 
-    def __init__(self, parse: Callable[[str | None, bytes | None], tuple[Any, ...]]) -> None:
+    def __init__(self, parse: Parse) -> None:
         self._parse = parse
 
     def open(self, runtime_context: RuntimeContext) -> None:
@@ -57,7 +61,7 @@ class Decode(ProcessFunction):
         """Take a record, give what it says, or a dead letter."""
         key, body, at, topic, partition, offset = value
         try:
-            parsed = self._parse(key, None if body is None else bytes(body))
+            parsed = self._parse(key, None if body is None else bytes(body), at.to_epoch_milli())
         except RejectedError as error:
             self._count(error.reason)
             yield DEAD_LETTERS, dead_letter(error, topic, partition, offset, body)
