@@ -5,7 +5,7 @@ import sys
 
 from conf.settings import ROOT, SettingsError, load
 from kibana import carbon, deliveries
-from kibana.importing import ImportFailedError, await_ready, client, import_file
+from kibana.importing import ImportFailedError, await_ready, client, dashboard, import_file
 from kibana.objects import lines
 
 DIRECTORY = ROOT / "conf" / "kibana"
@@ -27,8 +27,8 @@ def import_all(arguments: argparse.Namespace) -> None:
         await_ready(http, arguments.wait, lambda line: print(line, flush=True))
         for name in FILES:
             print(f"{name}: {import_file(http, DIRECTORY / name)} objects imported")
-        for dashboard in (each for dashboards in FILES.values() for each in dashboards):
-            print(f"{dashboard.attributes['title']}: {http.base_url}/app/dashboards#/view/{dashboard.id}")
+        for each in (each for dashboards in FILES.values() for each in dashboards):
+            print(f"{each.attributes['title']}: {dashboard(http, each.id)}")
 
 
 def main(arguments: list[str] | None = None) -> int:
