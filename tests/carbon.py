@@ -67,7 +67,7 @@ class History:
     entered: set[tuple[str, date]] = field(default_factory=set)
     weather: dict[tuple[str, date], dict[str, str]] = field(default_factory=dict)
     records: list[tuple[str, str | None, bytes | None, int]] = field(default_factory=list)
-    clock: int = 1_780_000_000_000
+    clock: int = 1_795_200_000_000  # 2026-11-21 in Korea: after all that it tells of, and before now
 
     def _record(self, topic: str, key: str | None, value: bytes | None) -> None:
         self.clock += 1

@@ -11,10 +11,12 @@ from pyflink.datastream import DataStream, OutputTag, ProcessFunction, RuntimeCo
 from pyflink.java_gateway import get_gateway
 from pyflink.table import StreamTableEnvironment
 
-from jobs.flow.streams import side, sql
+from jobs.flow.streams import named, side, sql
 from jobs.rules.fields import RejectedError
 from sinks.rows import columns
 
+# Takes key, value and timestamp in ms.
+Parse = Callable[[str | None, bytes | None, int], tuple[Any, ...]]
 DEAD_LETTERS = OutputTag("dead-letters")
 # As citystream.records.DeadLetter has it, which makes the letter of it.
 DEAD_LETTER = Types.ROW_NAMED(
@@ -59,10 +61,12 @@ def records(tables: StreamTableEnvironment, topic: str, *, brokers: str, group: 
     """All records of a topic, from the earliest on: rows of key, value, timestamp, topic, partition and offset."""
     source(tables, "records/source", topic=topic, brokers=brokers, group=group)
     tables.get_config().set("table.exec.uid.format", f"{topic}.<type>.<transformation>")
-    return tables.to_data_stream(tables.sql_query(sql("records/records", topic=topic)))
+    found = tables.to_data_stream(tables.sql_query(sql("records/records", topic=topic)))
+    named(found._j_data_stream, topic)
+    return found
 
 
-def decode(stream: DataStream, parse: Callable[[str | None, bytes | None], tuple[Any, ...]], *, topic: str) -> Judged:
+def decode(stream: DataStream, parse: Parse, *, topic: str) -> Judged:
     """Parse each record's key and value.
 
     Returns:
@@ -80,7 +84,7 @@ def decode(stream: DataStream, parse: Callable[[str | None, bytes | None], tuple
 class Decode(ProcessFunction):
     """Parts records that keep the rules from those that become dead letters; counts `decoded` and `dead_lettered`."""
 
-    def __init__(self, parse: Callable[[str | None, bytes | None], tuple[Any, ...]]) -> None:
+    def __init__(self, parse: Parse) -> None:
         self._parse = parse
 
     def open(self, runtime_context: RuntimeContext) -> None:
@@ -94,7 +98,7 @@ class Decode(ProcessFunction):
         key, body, at, topic, partition, offset = value
         raw = None if body is None else bytes(body)
         try:
-            parsed = self._parse(key, raw)
+            parsed = self._parse(key, raw, at.to_epoch_milli())
         except RejectedError as error:
             self._count(error.reason)
             # A lone surrogate, which a JSON escape can write, is no text that goes to the JVM.

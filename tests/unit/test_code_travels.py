@@ -50,7 +50,7 @@ class Counter:
     def inc(self, by=1): pass
 
 decode._decoded = Counter()
-record = Row("A1|2026-05", %r, Instant(7, 0), "energy.usage", 0, 3)
+record = Row("A1|2026-05", %r, Instant(1_779_000_000, 0), "energy.usage", 0, 3)
 decoded, = decode.process_element(record, None)
 batch = newest.add(usage_seen(decoded), newest.create_accumulator())
 join = operators[0]
@@ -89,11 +89,11 @@ def test_and_those_of_carbon(tmp_path: Path) -> None:
     operators = (
         [Decode(parse) for parse in (energy.parse, complexes.parse, weather.parse)],
         Newest(),
-        [PerComplex(carbon.known_factors(heat=False), carbon.station_of("143", {})), PerMonth()],
-        carbon.usage_seen,
+        [PerComplex(carbon.known_factors(heat=False), complexes.station_of("143", {})), PerMonth()],
+        energy.seen,
     )
     printed = output(CARBON % body("A1", date(2026, 5, 1), electricity="10"), operators, tmp_path)
-    assert printed == "emission_per_complex_month A1 2026-05 4240 None None None 4240 7000\n"
+    assert printed == "emission_per_complex_month A1 2026-05 4240 None None None 4240 1779000000000\n"
 
 
 def test_and_the_forecast(tmp_path: Path) -> None:

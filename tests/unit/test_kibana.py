@@ -17,7 +17,7 @@ from conf.settings import Kibana
 from conf.templates import templates
 from kibana import __main__ as command
 from kibana import importing
-from kibana.importing import ImportFailedError, await_ready, client, import_file
+from kibana.importing import ImportFailedError, await_ready, client, dashboard, import_file
 from kibana.lens import count, number, ratio, top
 from kibana.lens import table as lens_table
 from kibana.objects import SavedObject, data_view, lines
@@ -290,6 +290,19 @@ def test_everything_is_imported_and_again(capsys: pytest.CaptureFixture[str]) ->
     said = capsys.readouterr().out
     assert f"deliveries.ndjson: {len(ORDERS)} objects imported" in said
     assert f"Citystream: orders now: {server.url}/app/dashboards#/view/{NOW}" in said
+
+
+@pytest.mark.parametrize(
+    ("url", "page"),
+    [
+        ("http://host:5601", "http://host:5601/app/dashboards#/view/x"),
+        ("http://host/base", "http://host/base/app/dashboards#/view/x"),
+        ("http://host/base/", "http://host/base/app/dashboards#/view/x"),
+    ],
+)
+def test_links_have_the_base_path_and_one_slash(url: str, page: str) -> None:
+    with client(kibana("http://elsewhere"), url) as http:
+        assert dashboard(http, "x") == page
 
 
 def test_settings_bring_address_and_login(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
