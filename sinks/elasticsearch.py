@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import elastic_transport
 from elasticsearch import ApiError, AuthenticationException, AuthorizationException, Elasticsearch
 
-from conf.districts import districts
+from conf.city.places import districts
 from conf.settings import ROOT, Settings
 from sinks.errors import NotReadyError
 from sinks.kafka import dead_letter_topic

@@ -14,13 +14,14 @@ from kafka.errors import KafkaError
 from rich.console import Console
 from rich.table import Table
 
+from apis import calendar
+from apis.client import OPERATIONS, Client, PollerError, SystemClock
 from conf.settings import Settings, SettingsError, load
 from generators.brokers import GeneratorError, client, wait_for_brokers
-from generators.pollers import calendar, messages
-from generators.pollers.client import OPERATIONS, Client, PollerError, SystemClock
-from generators.pollers.plan import Estimate, Period
+from generators.pollers.carbon import messages
+from generators.pollers.carbon.plan import Estimate, Period
+from generators.pollers.carbon.poller import PARTS, Poller
 from generators.pollers.report import Report, shown
-from generators.pollers.run import PARTS, Poller
 from generators.pollers.state import Outcome, State, StateError
 
 TOPICS = (messages.COMPLEXES, messages.ENERGY, messages.WEATHER)

@@ -14,7 +14,7 @@ from kafka.errors import (
     TopicAuthorizationFailedError,
 )
 
-from generators.pollers.messages import Message
+from generators.pollers.carbon.messages import Message
 from generators.pollers.state import State
 
 MOST_UNACKNOWLEDGED = 2_000

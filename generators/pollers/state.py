@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from conf.errors import CitystreamError
-from generators.pollers.messages import Message
+from generators.pollers.carbon.messages import Message
 
 Outcome = Literal["values", "zeros", "none", "unreadable"]
 

@@ -11,12 +11,13 @@ from zoneinfo import ZoneInfo
 from fastapi import FastAPI, Header, HTTPException, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from conf.city.places import Complex
 from conf.settings import Simulator, Trouble
-from generators import city
-from generators.simulator import envelopes, services
-from generators.simulator.energy import NOT_ENTERED
+from generators.simulator import envelopes
+from generators.simulator.carbon import services
+from generators.simulator.carbon.energy import NOT_ENTERED
+from generators.simulator.carbon.services import World
 from generators.simulator.gateway import Gateway, Operation, shown
-from generators.simulator.services import World
 
 _ENERGY = "/1613000/ApHusEnergyUseInfoOfferServiceV2"
 _LIST = "/1613000/AptListService4"
@@ -162,7 +163,7 @@ def create(chosen: Simulator, time_zone: str) -> FastAPI:
     return app
 
 
-def _add_kapt(app: FastAPI, simulation: Simulation, places: dict[str, city.Complex]) -> None:
+def _add_kapt(app: FastAPI, simulation: Simulation, places: dict[str, Complex]) -> None:
     world = simulation.world
 
     def add_list(name: str, parameter: str) -> None:
@@ -308,7 +309,7 @@ def _add_kakao(app: FastAPI, simulation: Simulation) -> None:
         return _bytes(content, as_json=True)
 
 
-def _add_simulator(app: FastAPI, simulation: Simulation, places: dict[str, city.Complex]) -> None:
+def _add_simulator(app: FastAPI, simulation: Simulation, places: dict[str, Complex]) -> None:
     gateway = simulation.gateway
 
     @app.get("/simulator/health")

@@ -12,8 +12,8 @@ import pytest
 from elasticsearch import BadRequestError, Elasticsearch
 from elasticsearch.helpers import bulk
 
+from conf.city import places
 from conf.settings import Settings, load
-from generators import city
 from generators.orders import Plan, stream
 from sinks import elasticsearch
 from tests.saved_objects import FILES, Search, joined_keys, read, searches, written_fields
@@ -61,7 +61,7 @@ def totals(documents: list[Document], key: str | None) -> list[Document]:
 def emission(today: date) -> list[Document]:
     """Documents of the last months, of every third complex of the city; the newest month is not entered by all."""
     found = []
-    for number, place in enumerate(city.complexes()[::3]):
+    for number, place in enumerate(places.complexes()[::3]):
         for back in range(2, 8):
             index = today.year * 12 + today.month - 1 - back
             entered = back > 2 or number % 2 == 0

@@ -15,16 +15,16 @@ from urllib.parse import quote
 
 import pytest
 
+from apis import calendar
+from conf.city import places
 from conf.settings import load
-from generators import city
 from generators.brokers import client
-from generators.pollers import calendar
-from generators.pollers.plan import Period
+from generators.pollers.carbon.plan import Period
+from generators.pollers.carbon.poller import Poller
 from generators.pollers.report import Report
-from generators.pollers.run import Poller
 from generators.pollers.state import State
-from generators.simulator import services
-from generators.simulator.services import World
+from generators.simulator.carbon import services
+from generators.simulator.carbon.services import World
 from tests.pollers import (
     COMPLEXES,
     PLACES,
@@ -309,7 +309,7 @@ def test_the_schedule(polling: Polling) -> None:
     today = calendar.day_of(datetime.now(UTC))
     window = calendar.months(calendar.months_back(newest, 2), newest)
     came = {key: quantities(record.value) for key, record in polling.latest("energy.usage").items()}
-    for place in city.complexes():
+    for place in places.complexes():
         entered = [month for month in window if any(world.usage(place, month, today))]
         # It walks back to the newest month that was entered, and no further.
         asked = [month for month in window if f"{place.complex_id}|{month:%Y-%m}" in came]

@@ -15,21 +15,24 @@ from hypothesis import strategies as st
 from kafka.errors import InvalidTimestampError
 from pydantic import SecretStr
 
+from apis import calendar
+from apis import data_go_kr as answers
+from apis.client import PollerError, data_go_kr, decoded, kakao
+from apis.data_go_kr import Reaction, RefusedError, UnreadableError
+from conf.city import places
 from conf.settings import Settings, load
-from generators import city
-from generators.pollers import answers, calendar, messages, plan
-from generators.pollers.answers import Reaction, RefusedError, UnreadableError
-from generators.pollers.client import PollerError, data_go_kr, decoded, kakao
-from generators.pollers.messages import Message
+from generators.pollers.carbon import messages, plan
+from generators.pollers.carbon.messages import Message
+from generators.pollers.carbon.plan import Estimate, Period
 from generators.pollers.outbox import Outbox
-from generators.pollers.plan import Estimate, Period
 from generators.pollers.state import Known, State, StateError
-from generators.simulator import envelopes, services
-from generators.simulator.services import World
+from generators.simulator import envelopes
+from generators.simulator.carbon import services
+from generators.simulator.carbon.services import World
 
 NOW = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)  # noon in Korea
 WORLD = World(27, date(2024, 5, 1))
-PLACE = city.complexes()[0]
+PLACE = places.complexes()[0]
 moments = st.integers(1_577_836_800, 2_208_988_800).map(lambda seconds: datetime.fromtimestamp(seconds, UTC))
 
 

@@ -14,21 +14,22 @@ from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conf.city import places
 from conf.settings import Simulator, Trouble, load
-from generators import city
-from generators.simulator import app, energy, envelopes, services, weather
+from generators.simulator import app, envelopes
+from generators.simulator.carbon import energy, services, weather
+from generators.simulator.carbon.services import World
 from generators.simulator.gateway import Gateway
-from generators.simulator.services import World
 
 SEED = 27
 FIRST = date(2024, 5, 1)
 TODAY = date(2026, 11, 21)
 WORLD = World(SEED, FIRST)
 DAYS = list(weather.between(SEED, date(2023, 1, 1), date(2025, 12, 31)))
-PLACES = city.complexes()
+PLACES = places.complexes()
 
 
-def water(place: city.Complex, month: date) -> int:
+def water(place: places.Complex, month: date) -> int:
     return energy.usage(SEED, place, month, FIRST).water_m3
 
 

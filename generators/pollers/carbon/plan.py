@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
+from apis import calendar
+from apis.client import Call, Operation
 from conf.settings import Watch
-from generators.pollers import calendar
-from generators.pollers.client import Call, Operation
-from generators.pollers.messages import energy_key, weather_key
+from generators.pollers.carbon.messages import energy_key, weather_key
 from generators.pollers.state import Known, milliseconds
 
 LONGEST_WEATHER_DAYS = 366

@@ -13,7 +13,7 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from generators.pollers.answers import Item
+from apis.data_go_kr import Item
 
 ENERGY, COMPLEXES, WEATHER = "energy.usage", "complexes", "weather.daily"
 QUANTITIES = ("helect", "hgas", "hheat", "hwaterHot", "hwaterCool")

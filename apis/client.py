@@ -11,10 +11,11 @@ import httpx
 from aiolimiter import AsyncLimiter
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
 
+from apis import calendar
+from apis import data_go_kr as answers
+from apis.data_go_kr import Answer, Reaction, RefusedError, UnreadableError
 from conf.errors import CitystreamError
 from conf.settings import Settings
-from generators.pollers import answers, calendar
-from generators.pollers.answers import Answer, Reaction, RefusedError, UnreadableError
 from generators.pollers.state import State, account, milliseconds
 
 Operation = Literal["complexes", "basis", "energy", "weather", "address"]

@@ -9,10 +9,8 @@ from typing import Literal, TypeVar
 
 from kafka import KafkaProducer
 
-from conf.settings import Settings
-from generators.pollers import calendar, messages, plan
-from generators.pollers.answers import Answer, Item, UnreadableError
-from generators.pollers.client import (
+from apis import calendar
+from apis.client import (
     OPERATIONS,
     Call,
     Client,
@@ -25,9 +23,12 @@ from generators.pollers.client import (
     PutOffError,
     QuotaSpentError,
 )
-from generators.pollers.messages import COMPLEXES, ENERGY, WEATHER, Message
+from apis.data_go_kr import Answer, Item, UnreadableError
+from conf.settings import Settings
+from generators.pollers.carbon import messages, plan
+from generators.pollers.carbon.messages import COMPLEXES, ENERGY, WEATHER, Message
+from generators.pollers.carbon.plan import Estimate, Period
 from generators.pollers.outbox import Outbox
-from generators.pollers.plan import Estimate, Period
 from generators.pollers.report import Report, shown
 from generators.pollers.state import Outcome, State, milliseconds
 

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
-from conf.districts import districts
-from generators import city
-from generators.city import Complex
-from generators.simulator import energy, envelopes, weather
+from conf.city.places import Complex, complexes, districts
+from generators.simulator import envelopes
+from generators.simulator.carbon import energy, weather
 from generators.simulator.envelopes import Item
 
 _TARIFFS = {"elect": 172.0, "gas": 880.0, "heat": 106.0, "waterHot": 4_100.0, "waterCool": 760.0}
@@ -51,7 +50,7 @@ class World:
 
 def places() -> dict[str, Complex]:
     """The complexes by their ids."""
-    return {place.complex_id: place for place in city.complexes()}
+    return {place.complex_id: place for place in complexes()}
 
 
 def _areas(place: Complex) -> tuple[str, str, str, str]:
@@ -64,7 +63,7 @@ def _areas(place: Complex) -> tuple[str, str, str, str]:
 def _road_addresses() -> dict[str, str]:
     found: dict[str, str] = {}
     taken: Counter[str] = Counter()
-    for place in city.complexes():
+    for place in complexes():
         taken[place.address] += 1
         again = taken[place.address]
         found[place.complex_id] = place.address if again == 1 else f"{place.address}-{again}"
@@ -92,7 +91,7 @@ def list_item(world: World, place: Complex) -> Item:
 
 def listed(world: World, prefix: str, unlisted: Sequence[str] = ()) -> list[Item]:
     """The complexes whose legal code begins so, without those that have disappeared."""
-    items = (list_item(world, place) for place in city.complexes() if place.complex_id not in unlisted)
+    items = (list_item(world, place) for place in complexes() if place.complex_id not in unlisted)
     return [item for item in items if item["bjdCode"].startswith(prefix)]
 
 
@@ -256,7 +255,7 @@ def weather_page(
 def geocoded(world: World, query: str) -> list[dict[str, object]]:
     """Kakao's documents for an address: none or one."""
     found = next(
-        (place for place in city.complexes() if query in (road_address(place), basis_item(world, place)["kaptAddr"])),
+        (place for place in complexes() if query in (road_address(place), basis_item(world, place)["kaptAddr"])),
         None,
     )
     if found is None or not world.traits(found).has_known_address:
