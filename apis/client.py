@@ -1,25 +1,21 @@
-"""Calls of the public APIs: rate limit, quota, time-outs, tries; what comes back is an answer or a reason to wait."""
+"""Calls of public APIs: rate limit, quota, time-outs, tries; what comes back is an answer or a reason to wait.
+
+The client knows no API: `apis.endpoints` says what it needs, as data. Pollers use it, and so may jobs.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from typing import Literal, Protocol, TypeVar, cast
-from urllib.parse import unquote
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol, TypeVar, cast
 
 import httpx
 from aiolimiter import AsyncLimiter
-from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
-from apis import calendar
-from apis import data_go_kr as answers
-from apis.data_go_kr import Answer, Reaction, RefusedError, UnreadableError
-from conf.errors import CitystreamError
-from conf.settings import Settings
-from generators.pollers.state import State, account, milliseconds
-
-Operation = Literal["complexes", "basis", "energy", "weather", "address"]
-OPERATIONS: tuple[Operation, ...] = ("complexes", "basis", "address", "energy", "weather")
+from apis.answers import Flaw, Reaction, RefusedError, Response, UnreadableError, wait_asked
+from apis.endpoints import Api, ApiError, Call, Endpoint
+from apis.quota import Quotas, Window
 
 # More than Kafka takes in one record is no answer of these services.
 _MOST_BYTES = 900_000
@@ -27,21 +23,25 @@ _FIRST_PAUSE_SECONDS = 0.25
 T = TypeVar("T")
 
 
-class PollerError(CitystreamError):
-    """The run can't go on; the message says why and what to do."""
-
-
 class QuotaSpentError(Exception):
     """No more calls of this operation until then."""
 
-    def __init__(self, operation: Operation, until: datetime, reason: str) -> None:
+    def __init__(self, operation: str, until: datetime, reason: str) -> None:
         super().__init__(reason)
         self.operation = operation
         self.until = until
 
 
 class PutOffError(Exception):
-    """Every try of a call failed; it may do better later."""
+    """Every try of a call failed; it may do better later.
+
+    Attributes:
+        last: what the last try failed of.
+    """
+
+    def __init__(self, last: Exception) -> None:
+        super().__init__(str(last))
+        self.last = last
 
 
 class NotYetError(Exception):
@@ -53,7 +53,12 @@ class GivenUpError(Exception):
 
 
 class _TransientError(Exception):
-    """A failure that the next try may not have."""
+    """A failure that the next try may not have, at the earliest after so many seconds."""
+
+    def __init__(self, text: str, cause: Exception | None = None, seconds: float = 0) -> None:
+        super().__init__(text)
+        self.cause = cause or self
+        self.seconds = seconds
 
 
 class Clock(Protocol):
@@ -79,21 +84,6 @@ class SystemClock:
 
 
 @dataclass(frozen=True)
-class Call:
-    """One call.
-
-    Attributes:
-        operation: What is called.
-        subject: What it is about; with the operation it names the call over all runs.
-        parameters: Of the query, without the key.
-    """
-
-    operation: Operation
-    subject: str
-    parameters: Mapping[str, str]
-
-
-@dataclass(frozen=True)
 class Fetched:
     """A good answer: the body as it came, when, and from which address (without the key)."""
 
@@ -102,203 +92,169 @@ class Fetched:
     url: str
 
 
-Unreadable = Callable[[Call, Fetched, str], int]
+@dataclass(frozen=True)
+class Patience:
+    """How a call is tried.
+
+    Attributes:
+        timeout_seconds: of a whole call.
+        attempts: tries of a call, with growing random pauses.
+        longest_pause_seconds: between two tries; whoever asks for a longer one is asked again when it is over.
+        malformed_attempts: tries of a call that gets nothing but bodies that can't be read.
+        concurrency: calls at the same time.
+    """
+
+    timeout_seconds: float
+    attempts: int
+    longest_pause_seconds: float
+    malformed_attempts: int
+    concurrency: int
+
+
+Unreadable = Callable[[Call[Any], Fetched, UnreadableError], int]
 """Called with a body that can't be read and why; returns how often that was so for this call."""
 
 
-@dataclass(frozen=True)
-class Access:
-    """How a host is reached: its address, and the key with a name for it that doesn't tell it."""
-
-    url: str
-    key: str
-    holder: str
+def milliseconds(moment: datetime) -> int:
+    """A moment as it is kept."""
+    return round(moment.timestamp() * 1000)
 
 
-def decoded(key: str) -> str:
-    """A service key in its decoded form; data.go.kr hands out both, and only an encoded one has a per cent sign."""
-    return unquote(key) if "%" in key else key
-
-
-def data_go_kr(settings: Settings) -> Access:
-    """Where data.go.kr is, or the simulator, and the key for it.
-
-    Raises:
-        PollerError: there is no key.
-    """
-    pollers, simulator = settings.pollers, settings.simulator
-    key = pollers.service_key.get_secret_value() if pollers.service_key else ""
-    if not key and pollers.data_go_kr_url is None:
-        key = simulator.service_keys[0]
-    if not key:
-        msg = "there is no key for data.go.kr: set DATA_GO_KR_SERVICE_KEY to the one of your account there"
-        raise PollerError(msg)
-    key = decoded(key.strip())
-    return Access((pollers.data_go_kr_url or simulator.url).rstrip("/"), key, account(key))
-
-
-def kakao(settings: Settings) -> Access | None:
-    """Where Kakao Local is, or the simulator, and the key; None: no key, so no addresses are looked up."""
-    pollers, simulator = settings.pollers, settings.simulator
-    key = pollers.kakao_key.get_secret_value().strip() if pollers.kakao_key else ""
-    if not key and pollers.kakao_url is None and pollers.data_go_kr_url is None:
-        key = simulator.kakao_keys[0]
-    if not key:
-        return None
-    return Access((pollers.kakao_url or simulator.url).rstrip("/"), key, account(key))
+def _anything(_: object) -> None:
+    """The check of whoever checks nothing."""
 
 
 class Client:
-    """The public APIs, as their terms allow to call them.
+    """Any number of APIs, called as their terms allow; made where the event loop runs.
 
     Args:
-        settings: Addresses, keys, quotas, rate and tries.
-        state: Where calls are counted.
+        patience: How often and how long a call is tried.
+        quotas: Where calls are counted; a call of it is short, and holds the event loop.
         clock: The time.
-        unreadable: Keeps bodies that can't be read.
+        unreadable: Keeps bodies that can't be read; None: they are counted over the tries of one call.
         stop: Once set, no call is tried again.
-
-    Raises:
-        PollerError: there is no key.
     """
 
     def __init__(
-        self, settings: Settings, state: State, clock: Clock, unreadable: Unreadable, stop: asyncio.Event
+        self,
+        patience: Patience,
+        quotas: Quotas,
+        *,
+        clock: Clock | None = None,
+        unreadable: Unreadable | None = None,
+        stop: asyncio.Event | None = None,
     ) -> None:
-        chosen = settings.pollers
-        self._chosen = chosen
-        self._state = state
-        self._clock = clock
+        self._patience = patience
+        self._quotas = quotas
+        self._clock = clock or SystemClock()
         self._unreadable = unreadable
-        self._stop = stop
-        self._data_go_kr = data_go_kr(settings)
-        self._kakao = kakao(settings)
-        # A tenth of a second's worth at once: nothing like a burst reaches the service.
-        self._limiters = {
-            name: AsyncLimiter(max(1.0, chosen.rate_per_second / 10), max(0.1, 1 / chosen.rate_per_second))
-            for name in ("data.go.kr", "kakao")
-        }
+        self._stop = stop or asyncio.Event()
+        self._limiters: dict[str, AsyncLimiter] = {}
+        most = patience.concurrency * 2
         self._http = httpx.AsyncClient(
-            timeout=chosen.timeout_seconds,
-            limits=httpx.Limits(
-                max_connections=chosen.concurrency * 2, max_keepalive_connections=chosen.concurrency * 2
-            ),
+            timeout=patience.timeout_seconds,
+            limits=httpx.Limits(max_connections=most, max_keepalive_connections=most),
             follow_redirects=False,
         )
-
-    @property
-    def geocodes(self) -> bool:
-        """Whether addresses are looked up."""
-        return self._kakao is not None
 
     async def close(self) -> None:
         """Close all connections."""
         await self._http.aclose()
 
-    def quota_left(self, operation: Operation) -> int:
-        """How many calls of an operation today's quota leaves, by the count kept here."""
-        access, now = self._access(operation), self._clock.now()
-        if self._state.refused_until(access.holder, operation, now):
+    def quota_left(self, endpoint: Endpoint[Any]) -> int:
+        """How many calls of an operation its quota leaves now, by the count kept here."""
+        now, holder = self._clock.now(), endpoint.api.access.holder
+        if self._quotas.refused_until(holder, endpoint.name, now):
             return 0
-        return max(0, self.quota(operation) - self._state.spent(calendar.day_of(now), access.holder, operation))
+        window = endpoint.quota.window(now, endpoint.api.zone)
+        return max(0, endpoint.quota.calls - self._quotas.spent(window, holder, endpoint.name))
 
-    def quota(self, operation: Operation) -> int:
-        """How many calls of an operation a whole day allows."""
-        return int(getattr(self._chosen.daily_quota, operation))
-
-    def _access(self, operation: Operation) -> Access:
-        if operation != "address":
-            return self._data_go_kr
-        if self._kakao is None:
-            msg = "there is no key for Kakao: set KAKAO_REST_KEY"
-            raise PollerError(msg)
-        return self._kakao
-
-    async def items(self, call: Call, check: Callable[[Answer], None]) -> tuple[Fetched, Answer]:
-        """Make a call of data.go.kr until it is answered.
+    async def ask(self, call: Call[T], check: Callable[[T], None] = _anything) -> tuple[Fetched, T]:
+        """Make a call until it is answered.
 
         Args:
             call: The call.
-            check: Raises UnreadableError where an answer is about something else than the call.
+            check: Raises UnreadableError where an answer is about something else than the call, RefusedError where
+                it is worth another try.
 
         Raises:
-            QuotaSpentError: the day's quota is spent.
+            QuotaSpentError: the quota is spent, or the service asked to wait.
             PutOffError: every try failed.
             NotYetError: there is no data yet.
             GivenUpError: the answer was unreadable too often.
-            PollerError: it makes no sense to go on.
+            ApiError: it makes no sense to go on.
         """
+        growing = wait_random_exponential(multiplier=_FIRST_PAUSE_SECONDS, max=self._patience.longest_pause_seconds)
+        unreadable = 0
 
-        def read(status: int, body: bytes) -> Answer:
-            answer = answers.read(status, body)
-            check(answer)
-            return answer
+        def pause(tried: RetryCallState) -> float:
+            error = tried.outcome.exception() if tried.outcome else None
+            return max(growing(tried), error.seconds if isinstance(error, _TransientError) else 0)
 
-        return await self._tried(call, read)
+        def count(fetched: Fetched, error: UnreadableError) -> int:
+            nonlocal unreadable
+            unreadable += 1
+            return self._unreadable(call, fetched, error) if self._unreadable else unreadable
 
-    async def position(self, call: Call) -> tuple[Fetched, tuple[float, float] | None]:
-        """Look an address up, (lat, lon); raises what `items` does."""
-        return await self._tried(call, answers.read_address)
-
-    async def _tried(self, call: Call, read: Callable[[int, bytes], T]) -> tuple[Fetched, T]:
         tries = AsyncRetrying(
             retry=retry_if_exception_type(_TransientError),
-            stop=lambda tried: self._stop.is_set() or tried.attempt_number >= self._chosen.attempts,
-            wait=wait_random_exponential(multiplier=_FIRST_PAUSE_SECONDS, max=self._chosen.longest_pause_seconds),
+            stop=lambda tried: self._stop.is_set() or tried.attempt_number >= self._patience.attempts,
+            wait=pause,
             sleep=self._sleep,
             reraise=True,
         )
         once = cast("Callable[..., Awaitable[tuple[Fetched, T]]]", self._once)
         try:
-            return await tries(once, call, read)
+            return await tries(once, call, check, count)
         except _TransientError as error:
-            raise PutOffError(str(error)) from None
+            raise PutOffError(error.cause) from None
 
-    async def _once(self, call: Call, read: Callable[[int, bytes], T]) -> tuple[Fetched, T]:
-        access = self._access(call.operation)
-        await self._limiters["kakao" if call.operation == "address" else "data.go.kr"].acquire()
-        today = self._spend(call.operation, access)
-        url = httpx.URL(access.url + getattr(self._chosen.operations, call.operation), params=dict(call.parameters))
-        headers = {}
-        if call.operation == "address":
-            asked, headers["Authorization"] = url, f"KakaoAK {access.key}"
-        else:
-            asked = url.copy_merge_params({"serviceKey": access.key})
+    async def _once(
+        self, call: Call[T], check: Callable[[T], None], unreadable: Callable[[Fetched, UnreadableError], int]
+    ) -> tuple[Fetched, T]:
+        api = call.endpoint.api
+        await self._limiter(api).acquire()
+        window = self._spend(call.endpoint)
+        url = httpx.URL(api.access.url + call.endpoint.path, params=dict(call.parameters))
         try:
-            async with asyncio.timeout(self._chosen.timeout_seconds):
-                status, body = await self._get(asked, headers)
+            async with asyncio.timeout(self._patience.timeout_seconds):
+                response = await self._send(call, url)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            self._state.refund(today, access.holder, call.operation)
-            msg = f"{access.url} can't be reached ({type(error).__name__})"
+            self._quotas.refund(window, api.access.holder, call.endpoint.name)
+            msg = f"{api.access.url} can't be reached ({type(error).__name__})"
             raise _TransientError(msg) from None
         except (httpx.TimeoutException, TimeoutError):
-            msg = f"no answer within {self._chosen.timeout_seconds:g} s"
+            msg = f"no answer within {self._patience.timeout_seconds:g} s"
             raise _TransientError(msg) from None
         except httpx.RequestError as error:
             msg = f"the connection broke ({type(error).__name__})"
             raise _TransientError(msg) from None
-        fetched = Fetched(body[:_MOST_BYTES], milliseconds(self._clock.now()), str(url))
+        fetched = Fetched(response.body[:_MOST_BYTES], milliseconds(self._clock.now()), str(url))
         try:
-            if len(body) > _MOST_BYTES:
-                msg = f"more than {_MOST_BYTES:,} bytes"
-                raise UnreadableError(msg)
-            return fetched, read(status, body)
+            answer = _read(api, response, check)
         except UnreadableError as error:
-            if self._unreadable(call, fetched, str(error)) >= self._chosen.malformed_attempts:
+            if unreadable(fetched, error) >= self._patience.malformed_attempts:
                 raise GivenUpError(str(error)) from None
-            raise _TransientError(str(error)) from None
+            raise _TransientError(str(error), error) from None
         except RefusedError as error:
-            raise self._reaction(call, access, error) from None
+            raise self._reaction(call.endpoint, window, response, error) from None
+        return fetched, answer
 
-    async def _get(self, url: httpx.URL, headers: Mapping[str, str]) -> tuple[int, bytes]:
-        """Status and body; of a body that is too long, enough to know it."""
-        body = bytearray()
-        async with self._http.stream("GET", url, headers=headers) as response:
+    async def _send(self, call: Call[Any], url: httpx.URL) -> Response:
+        """The answer; of a body that is too long, enough to know it."""
+        api, body = call.endpoint.api, bytearray()
+        async with self._http.stream(
+            call.endpoint.method,
+            url.copy_merge_params(dict(api.parameters)),
+            headers={**api.headers, **call.endpoint.headers},
+            json=call.json,
+        ) as response:
             async for chunk in response.aiter_bytes():
                 body += chunk
                 if len(body) > _MOST_BYTES:
                     break
-        return response.status_code, bytes(body)
+        headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
+        return Response(response.status_code, bytes(body), headers)
 
     async def _sleep(self, seconds: float) -> None:
         """Wait, unless it is time to stop."""
@@ -308,30 +264,55 @@ class Client:
         asleep.cancel()
         stopped.cancel()
 
-    def _spend(self, operation: Operation, access: Access) -> date:
-        """Count the call that follows; return the day it counts for.
+    def _limiter(self, api: Api[Any]) -> AsyncLimiter:
+        """A tenth of a second's worth at once: nothing like a burst reaches the service."""
+        if api.name not in self._limiters:
+            self._limiters[api.name] = AsyncLimiter(
+                max(1.0, api.rate_per_second / 10), max(0.1, 1 / api.rate_per_second)
+            )
+        return self._limiters[api.name]
+
+    def _spend(self, endpoint: Endpoint[Any]) -> Window:
+        """Count the call that follows; return the window it counts for.
 
         Raises:
-            QuotaSpentError: it would be one too many, or the service said so today.
+            QuotaSpentError: it would be one too many, or the service said that it will not answer.
         """
-        now = self._clock.now()
-        today = calendar.day_of(now)
-        if until := self._state.refused_until(access.holder, operation, now):
-            raise QuotaSpentError(operation, until, "the service says that today's quota is spent")
-        quota = self.quota(operation)
-        if not self._state.spend(today, access.holder, operation, quota):
-            raise QuotaSpentError(operation, calendar.next_day(now), f"all {quota:,} calls of today are spent")
-        return today
+        now, holder, quota = self._clock.now(), endpoint.api.access.holder, endpoint.quota
+        if until := self._quotas.refused_until(holder, endpoint.name, now):
+            raise QuotaSpentError(endpoint.name, until, "the service says that its quota is spent")
+        window = quota.window(now, endpoint.api.zone)
+        if not self._quotas.spend(window, holder, endpoint.name, quota.calls):
+            when = "today" if quota.per == "day" else "this minute"
+            raise QuotaSpentError(endpoint.name, window.ends, f"all {quota.calls:,} calls of {when} are spent")
+        return window
 
-    def _reaction(self, call: Call, access: Access, error: RefusedError) -> Exception:
+    def _reaction(self, endpoint: Endpoint[Any], window: Window, response: Response, error: RefusedError) -> Exception:
+        now = self._clock.now()
+        asked = wait_asked(response.headers, now)
         match error.reaction:
-            case Reaction.RETRY:
-                return _TransientError(str(error))
-            case Reaction.NEXT_DAY:
-                until = calendar.next_day(self._clock.now())
-                self._state.refuse(access.holder, call.operation, until)
-                return QuotaSpentError(call.operation, until, f"the service says that today's quota is spent ({error})")
+            case Reaction.RETRY if asked is None or asked <= self._patience.longest_pause_seconds:
+                return _TransientError(str(error), error, asked or 0)
+            case Reaction.RETRY | Reaction.SPENT:
+                until = window.ends if asked is None else now + timedelta(seconds=asked)
+                self._quotas.refuse(endpoint.api.access.holder, endpoint.name, until)
+                said = "its quota is spent" if error.reaction is Reaction.SPENT else "it will not answer before"
+                return QuotaSpentError(endpoint.name, until, f"the service says that {said} ({error})")
             case Reaction.NOT_YET:
                 return NotYetError(str(error))
             case _:
-                return PollerError(f"{access.url} refused {call.operation} ({error}): {error.remedy}")
+                return ApiError(f"{endpoint.api.access.url} refused {endpoint.name} ({error}): {error.remedy}")
+
+
+def _read(api: Api[T], response: Response, check: Callable[[T], None]) -> T:
+    """What an answer says; whatever else its reader stumbles over is an answer that can't be read, too."""
+    if len(response.body) > _MOST_BYTES:
+        raise UnreadableError(Flaw.TOO_LONG, f"more than {_MOST_BYTES:,} bytes")
+    try:
+        answer = api.read(response)
+        check(answer)
+    except (RefusedError, UnreadableError):
+        raise
+    except Exception as error:
+        raise UnreadableError(Flaw.NOT_AN_ANSWER, f"{type(error).__name__}: {error}") from error
+    return answer

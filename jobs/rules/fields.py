@@ -29,6 +29,7 @@ class Reason(StrEnum):
     NOT_AN_ANSWER = "not-an-answer"
     API_ERROR = "api-error"
     MISSING_FIELD = "missing-field"
+    DUPLICATE_FIELD = "duplicate-field"
     WRONG_TYPE = "wrong-type"
     OUT_OF_RANGE = "out-of-range"
     TOO_LONG = "too-long"

@@ -122,7 +122,7 @@ def test_a_dry_run_reckons_and_calls_nothing(polling: Polling) -> None:
 
     assert polling.backfill("energy", TEXT, TEXT)[0] == 0
     code, said = polling.run("backfill", "energy", "--from", "2024-12", "--to", "2025-02", "--dry-run",
-                             daily_quota__energy=400)  # fmt: skip
+                             operations__energy__daily_quota=400)  # fmt: skip
     assert re.search(r"energy +600 +100 +400 +takes 2 days more", said), said
 
 
@@ -137,6 +137,7 @@ def test_both_forms_of_a_key_are_taken(polling: Polling, form: str) -> None:
 
 
 def test_an_unknown_key_stops_at_once_and_is_named(polling: Polling) -> None:
+    polling.environment["DATA_GO_KR_URL"] = polling.simulation.url
     polling.environment["DATA_GO_KR_SERVICE_KEY"] = "somebody+elses=="
     code, said = polling.run("backfill")
     assert code == 1
@@ -180,7 +181,7 @@ def test_a_quota_used_up_elsewhere_ends_a_run_that_may_not_wait(polling: Polling
 
 
 def test_the_own_count_stops_before_the_service_does(polling: Polling) -> None:
-    code, said = polling.backfill("energy", TEXT, TEXT, "--no-wait", daily_quota__energy=50)
+    code, said = polling.backfill("energy", TEXT, TEXT, "--no-wait", operations__energy__daily_quota=50)
     assert code == 3, said
     assert "all 50 calls of today are spent" in said
     assert polling.simulation.outcomes("energy") == {"00": 50}

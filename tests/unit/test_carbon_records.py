@@ -55,7 +55,7 @@ def test_zero_means_that_nobody_entered_it() -> None:
         (GOOD[:-30], "not-xml"),
         (b"\x00\x01", "not-xml"),
         (b'<?xml version="1.0" encoding="klingon"?><response/>', "not-xml"),
-        (b'<?xml version="1.0" encoding="euc-kr"?><response/>', "not-xml"),
+        (b'<?xml version="1.0" encoding="euc-kr"?><response/>', "not-an-answer"),
         (BOMB, "forbidden-xml"),
         (EXTERNAL, "forbidden-xml"),
         (b"<!DOCTYPE html><html><body>502 Bad Gateway</body></html>", "html-page"),

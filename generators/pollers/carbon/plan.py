@@ -3,12 +3,17 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from apis import calendar
-from apis.client import Call, Operation
-from conf.settings import Watch
+from apis.client import milliseconds
+from apis.data_go_kr import Answer
+from apis.endpoints import Api, Call, Endpoint
+from apis.kakao import Position
+from apis.quota import Quota
+from conf.settings import Operations, Watch
 from generators.pollers.carbon.messages import energy_key, weather_key
-from generators.pollers.state import Known, milliseconds
+from generators.pollers.state import Known
 
 LONGEST_WEATHER_DAYS = 366
 _MOST_ROWS = 999
@@ -39,40 +44,73 @@ class Period:
         return calendar.days(self.first, last)
 
 
-def list_call(sido: str, page: int, rows: int, listing: int) -> Call:
-    """A page of the list of complexes."""
-    parameters = {"sidoCode": sido, "pageNo": str(page), "numOfRows": str(rows)}
-    return Call("complexes", f"{sido}|{listing}|{rows}|{page}", parameters)
+@dataclass(frozen=True)
+class Calls:
+    """The calls of the carbon stream's operations.
 
+    Attributes:
+        complexes: K-apt's list.
+        basis: What K-apt knows of a complex.
+        energy: A complex's month.
+        weather: A station's days.
+        address: Where an address is; None: nobody is asked.
+    """
 
-def basis_call(complex_id: str) -> Call:
-    """What K-apt knows of a complex."""
-    return Call("basis", complex_id, {"kaptCode": complex_id})
+    complexes: Endpoint[Answer]
+    basis: Endpoint[Answer]
+    energy: Endpoint[Answer]
+    weather: Endpoint[Answer]
+    address: Endpoint[Position | None] | None
 
+    @classmethod
+    def of(cls, operations: Operations, data_go_kr: Api[Answer], kakao: Api[Position | None] | None) -> "Calls":
+        """The operations as the settings name them."""
 
-def address_call(address: str) -> Call:
-    """Where an address is."""
-    return Call("address", address, {"query": address})
+        def endpoint(name: str) -> Endpoint[Answer]:
+            chosen = getattr(operations, name)
+            return Endpoint(data_go_kr, name, chosen.path, Quota(chosen.daily_quota))
 
+        address = operations.address
+        return cls(
+            complexes=endpoint("complexes"),
+            basis=endpoint("basis"),
+            energy=endpoint("energy"),
+            weather=endpoint("weather"),
+            address=Endpoint(kakao, "address", address.path, Quota(address.daily_quota)) if kakao else None,
+        )
 
-def energy_call(complex_id: str, month: date) -> Call:
-    """A complex's month."""
-    return Call("energy", energy_key(complex_id, month), {"kaptCode": complex_id, "reqDate": f"{month:%Y%m}"})
+    @property
+    def endpoints(self) -> Sequence[Endpoint[Any]]:
+        """All that may be asked."""
+        return [each for each in (self.complexes, self.basis, self.address, self.energy, self.weather) if each]
 
+    def page(self, sido: str, page: int, rows: int, listing: int) -> Call[Answer]:
+        """A page of the list of complexes."""
+        parameters = {"sidoCode": sido, "pageNo": str(page), "numOfRows": str(rows)}
+        return Call(self.complexes, f"{sido}|{listing}|{rows}|{page}", parameters)
 
-def weather_call(station: str, first: date, last: date) -> Call:
-    """A station's days; at most so many that one answer holds them all."""
-    parameters = {
-        "pageNo": "1",
-        "numOfRows": str(_MOST_ROWS),
-        "dataType": "JSON",
-        "dataCd": "ASOS",
-        "dateCd": "DAY",
-        "startDt": f"{first:%Y%m%d}",
-        "endDt": f"{last:%Y%m%d}",
-        "stnIds": station,
-    }
-    return Call("weather", f"{station}|{first}|{last}", parameters)
+    def basis_of(self, complex_id: str) -> Call[Answer]:
+        """What K-apt knows of a complex."""
+        return Call(self.basis, complex_id, {"kaptCode": complex_id})
+
+    def month(self, complex_id: str, month: date) -> Call[Answer]:
+        """A complex's month."""
+        parameters = {"kaptCode": complex_id, "reqDate": f"{month:%Y%m}"}
+        return Call(self.energy, energy_key(complex_id, month), parameters)
+
+    def days(self, station: str, first: date, last: date) -> Call[Answer]:
+        """A station's days; at most so many that one answer holds them all."""
+        parameters = {
+            "pageNo": "1",
+            "numOfRows": str(_MOST_ROWS),
+            "dataType": "JSON",
+            "dataCd": "ASOS",
+            "dateCd": "DAY",
+            "startDt": f"{first:%Y%m%d}",
+            "endDt": f"{last:%Y%m%d}",
+            "stnIds": station,
+        }
+        return Call(self.weather, f"{station}|{first}|{last}", parameters)
 
 
 def is_settled(known: Known | None, malformed_attempts: int) -> bool:
@@ -80,22 +118,27 @@ def is_settled(known: Known | None, malformed_attempts: int) -> bool:
     return known is not None and (known.outcome != "unreadable" or known.tries >= malformed_attempts)
 
 
+# What is wanted: keys of `energy_key` as (complex, month), and (station, first day, last day).
+Month = tuple[str, date]
+Days = tuple[str, date, date]
+
+
 def energy_backfill(
     complexes: Iterable[str], months: Sequence[date], known: Mapping[str, Known], malformed_attempts: int
-) -> list[Call]:
+) -> list[Month]:
     """Every month of every complex that was never answered: newest months first, as they are wanted first."""
     listed = list(complexes)
-    calls = (energy_call(complex_id, month) for month in months for complex_id in listed)
-    return [call for call in calls if not is_settled(known.get(call.subject), malformed_attempts)]
+    wanted = ((complex_id, month) for month in months for complex_id in listed)
+    return [each for each in wanted if not is_settled(known.get(energy_key(*each)), malformed_attempts)]
 
 
 def weather_backfill(
     stations: Iterable[str], days: Iterable[date], known: Mapping[str, Known], malformed_attempts: int
-) -> list[Call]:
+) -> list[Days]:
     """Every day of every station that was never answered, in as few calls as hold them."""
     wanted = list(days)
     return [
-        weather_call(station, first, last)
+        (station, first, last)
         for station in stations
         for first, last in calendar.ranges(
             (day for day in wanted if not is_settled(known.get(weather_key(station, day)), malformed_attempts)),
@@ -104,33 +147,29 @@ def weather_backfill(
     ]
 
 
-def corrections(complexes: Iterable[str], known: Mapping[str, Known], now: datetime, watch: Watch) -> list[Call]:
+def corrections(complexes: Iterable[str], known: Mapping[str, Known], now: datetime, watch: Watch) -> list[Month]:
     """The newest months that were answered a while ago: they may have been corrected since."""
     if not watch.correction_months:
         return []
     last = calendar.newest_month(now)
     before = milliseconds(now - timedelta(days=watch.correction_days))
     listed = list(complexes)
-    calls = [
-        energy_call(complex_id, month)
-        for month in calendar.months(calendar.months_back(last, watch.correction_months - 1), last)
-        for complex_id in listed
-    ]
-    return [call for call in calls if (answer := known.get(call.subject)) and answer.fetched_ms <= before]
+    months = calendar.months(calendar.months_back(last, watch.correction_months - 1), last)
+    asked = [(complex_id, month) for month in months for complex_id in listed]
+    return [each for each in asked if (answer := known.get(energy_key(*each))) and answer.fetched_ms <= before]
 
 
-def walk_back(complex_id: str, now: datetime, watch: Watch) -> list[Call]:
-    """A complex's months, newest first; whoever asks stops at the first that was entered."""
+def walk_back(now: datetime, watch: Watch) -> Sequence[date]:
+    """The months that a complex is asked for, newest first; whoever asks stops at the first that was entered."""
     last = calendar.newest_month(now)
-    months = calendar.months(calendar.months_back(last, watch.walk_back_months - 1), last)
-    return [energy_call(complex_id, month) for month in months]
+    return calendar.months(calendar.months_back(last, watch.walk_back_months - 1), last)
 
 
-def weather_watch(stations: Iterable[str], known: Mapping[str, Known], now: datetime, watch: Watch) -> list[Call]:
+def weather_watch(stations: Iterable[str], known: Mapping[str, Known], now: datetime, watch: Watch) -> list[Days]:
     """The last days of every station again, as they are corrected and filled, and what was missed since the first."""
     last = calendar.newest_weather(now)
     recent = set(calendar.days(last - timedelta(days=watch.weather_days - 1), last))
-    calls = []
+    wanted: list[Days] = []
     for station in stations:
         seen = {
             date.fromisoformat(key.split("|")[1])
@@ -138,8 +177,8 @@ def weather_watch(stations: Iterable[str], known: Mapping[str, Known], now: date
             if key.startswith(f"{station}|") and key.count("|") == 1
         }
         missed = set(calendar.days(min(seen), last)) - seen if seen else set()
-        calls += [weather_call(station, *run) for run in calendar.ranges(recent | missed, LONGEST_WEATHER_DAYS)]
-    return calls
+        wanted += [(station, *run) for run in calendar.ranges(recent | missed, LONGEST_WEATHER_DAYS)]
+    return wanted
 
 
 @dataclass(frozen=True)
@@ -154,7 +193,7 @@ class Estimate:
         is_assumed: Whether it reckons with complexes that nobody has listed yet.
     """
 
-    operation: Operation
+    operation: str
     calls: int
     left: int
     quota: int

@@ -1,44 +1,38 @@
-"""Backfill and watch: what is fetched, in which order, and what is done about whatever is in the way."""
+"""Backfill and watch of the carbon stream: what is fetched, in which order, and what is kept of it."""
 
 import asyncio
 import json
-from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from datetime import date, datetime, time, timedelta
-from typing import Literal, TypeVar
+from datetime import date, datetime, timedelta
+from typing import Any, Literal
 
 from kafka import KafkaProducer
 
-from apis import calendar
-from apis.client import (
-    OPERATIONS,
-    Call,
-    Client,
-    Clock,
-    Fetched,
-    GivenUpError,
-    NotYetError,
-    Operation,
-    PollerError,
-    PutOffError,
-    QuotaSpentError,
-)
-from apis.data_go_kr import Answer, Item, UnreadableError
+from apis import calendar, data_go_kr, kakao
+from apis.answers import Flaw, Reaction, RefusedError, UnreadableError
+from apis.client import Client, Clock, Fetched, GivenUpError, Patience, PutOffError, milliseconds
+from apis.data_go_kr import Answer, Item
+from apis.endpoints import Call
+from apis.kakao import Position
 from conf.settings import Settings
 from generators.pollers.carbon import messages, plan
-from generators.pollers.carbon.messages import COMPLEXES, ENERGY, WEATHER, Message
-from generators.pollers.carbon.plan import Estimate, Period
-from generators.pollers.outbox import Outbox
-from generators.pollers.report import Report, shown
-from generators.pollers.state import Outcome, State, milliseconds
+from generators.pollers.carbon.messages import COMPLEXES, ENERGY, WEATHER
+from generators.pollers.carbon.plan import Calls, Days, Estimate, Month, Period
+from generators.pollers.engine import Engine
+from generators.pollers.report import Report
+from generators.pollers.state import Message, Outcome, State
 
 Part = Literal["complexes", "energy", "weather"]
 PARTS: tuple[Part, ...] = ("complexes", "energy", "weather")
 
-_LONGEST_PUT_OFF_SECONDS = 1800.0
-_LOOK_EVERY_SECONDS = 60.0
 _WEATHER_AGAIN = timedelta(hours=1)
-T = TypeVar("T")
+
+
+class _RepeatedError(RefusedError):
+    """A page that only repeats others."""
+
+    def __init__(self) -> None:
+        super().__init__("a page", "that only repeats others", Reaction.RETRY)
 
 
 class Poller:
@@ -53,7 +47,11 @@ class Poller:
         waits: Whether to wait for the next day's quota; otherwise what needs it is left for the next run.
 
     Attributes:
-        unfinished: Why something was left, where `waits` is off.
+        calls: The operations it may call.
+        engine: Whatever is in the way of it.
+
+    Raises:
+        ApiError: addresses and keys don't go together.
     """
 
     def __init__(
@@ -66,17 +64,23 @@ class Poller:
         *,
         waits: bool = True,
     ) -> None:
-        self.unfinished: QuotaSpentError | None = None
-        self._chosen = settings.pollers
+        self.calls = Calls.of(settings.pollers.operations, data_go_kr.api(settings), kakao.api(settings))
+        self.engine = Engine(settings.pollers, state, producer, clock, report, waits=waits)
+        self._chosen = chosen = settings.pollers
         self._state = state
         self._clock = clock
         self._report = report
-        self._waits = waits
-        self._outbox = Outbox(producer, state, report.say, lambda why: self._fail(PollerError(why)))
-        self._stop = asyncio.Event()
-        self._client = Client(settings, state, clock, self._keep_unreadable, self._stop)
-        self._slots = asyncio.Semaphore(self._chosen.concurrency)
-        self._failure: PollerError | None = None
+        self._send = self.engine.outbox.send
+        patience = Patience(
+            timeout_seconds=chosen.timeout_seconds,
+            attempts=chosen.attempts,
+            longest_pause_seconds=chosen.longest_pause_seconds,
+            malformed_attempts=chosen.malformed_attempts,
+            concurrency=chosen.concurrency,
+        )
+        self._client = Client(
+            patience, state.quotas, clock=clock, unreadable=self._keep_unreadable, stop=self.engine.stopping
+        )
 
     @property
     def stations(self) -> Sequence[str]:
@@ -85,13 +89,13 @@ class Poller:
 
     def stop(self) -> None:
         """End well: calls in flight are finished, what they bring is delivered."""
-        self._stop.set()
+        self.engine.stopping.set()
 
     async def backfill(self, parts: Collection[Part], period: Period) -> bool:
         """Fetch whatever was never fetched of these parts; return whether all of it is there.
 
         Raises:
-            PollerError: it makes no sense to go on.
+            ApiError, PollerError: it makes no sense to go on.
         """
         return await self._delivering(self._backfill(parts, period))
 
@@ -99,7 +103,7 @@ class Poller:
         """Fetch what is new, as the schedule says, until stopped; `once`: only what is due now.
 
         Raises:
-            PollerError: it makes no sense to go on.
+            ApiError, PollerError: it makes no sense to go on.
         """
         return await self._delivering(self._watch(once=once))
 
@@ -111,11 +115,21 @@ class Poller:
 
         return await self._delivering(nothing())
 
+    async def _delivering(self, work: Awaitable[None]) -> bool:
+        try:
+            return await self.engine.delivering(work)
+        finally:
+            await self._client.close()
+
+    def quotas_left(self) -> dict[str, int]:
+        """How many calls are left, by operation."""
+        return {each.name: self._client.quota_left(each) for each in self.calls.endpoints}
+
     def estimates(self, parts: Collection[Part], period: Period) -> list[Estimate]:
         """What a backfill would cost, where nothing fails."""
         state, chosen = self._state, self._chosen
         bound, now = chosen.malformed_attempts, self._clock.now()
-        calls: dict[Operation, int] = dict.fromkeys(OPERATIONS, 0)
+        calls: dict[str, int] = {each.name: 0 for each in self.calls.endpoints}
         listings, _ = state.round("complexes")
         known = list(state.complexes())
         assumed = not listings and len(known) < chosen.assumed_complexes
@@ -125,7 +139,7 @@ class Poller:
         if "complexes" in parts:
             basis = state.answered("basis")
             calls["basis"] = unknown + sum(not plan.is_settled(basis.get(each), bound) for each in known)
-            if self._client.geocodes:
+            if self.calls.address:
                 there = state.answered("address")
                 calls["address"] = unknown + sum(
                     not (each in basis and (where := _address_of(basis[each].result)) and where in there)
@@ -139,53 +153,45 @@ class Poller:
             calls["weather"] = len(plan.weather_backfill(self.stations, days, state.answered("weather"), bound))
         return [
             Estimate(
-                operation=operation,
-                calls=count,
-                left=self._client.quota_left(operation),
-                quota=self._client.quota(operation),
-                is_assumed=assumed and operation != "weather",
+                operation=each.name,
+                calls=calls[each.name],
+                left=self._client.quota_left(each),
+                quota=each.quota.calls,
+                is_assumed=assumed and each.name != "weather",
             )
-            for operation, count in calls.items()
-            if operation != "address" or self._client.geocodes
+            for each in self.calls.endpoints
         ]
-
-    async def _delivering(self, work: Awaitable[None]) -> bool:
-        """Do the work while the outbox delivers; return whether nothing was left."""
-        self._outbox.send(self._state.unacknowledged())
-        collecting = asyncio.create_task(self._outbox.run())
-        try:
-            await work
-            left = await self._outbox.drain(self._chosen.deadline_seconds)
-        finally:
-            collecting.cancel()
-            await self._client.close()
-        if self._failure:
-            raise self._failure
-        if left:
-            msg = f"Kafka has not acknowledged {left:,} messages; they are kept, the next run sends them"
-            raise PollerError(msg)
-        return not self._stop.is_set() and self.unfinished is None
 
     # Backfill
 
     async def _backfill(self, parts: Collection[Part], period: Period) -> None:
         if {"complexes", "energy"} & set(parts) and not self._state.round("complexes")[0]:
             await self._list()
+        bound, now = self._chosen.malformed_attempts, self._clock.now()
         work: list[Awaitable[None]] = []
-        bound = self._chosen.malformed_attempts
         if "complexes" in parts:
-            wanted = [each for each in self._state.complexes() if self._lacks_message(each)]
-            work.append(self._work_off("complexes", wanted, self._complex))
+            work.append(self._work_off_complexes())
         if "weather" in parts:
-            days = period.days(self._clock.now())
             known = self._state.answered("weather")
-            work.append(
-                self._work_off("weather", plan.weather_backfill(self.stations, days, known, bound), self._weather)
-            )
+            days = plan.weather_backfill(self.stations, period.days(now), known, bound)
+            work.append(self._work_off_weather(days))
         if "energy" in parts:
-            calls = plan.energy_backfill(self._state.complexes(), period.months, self._state.answered("energy"), bound)
-            work.append(self._work_off("energy", calls, self._energy))
+            known = self._state.answered("energy")
+            months = plan.energy_backfill(self._state.complexes(), period.months, known, bound)
+            work.append(self._work_off_energy("energy", months))
         await asyncio.gather(*work)
+
+    async def _work_off_complexes(self) -> None:
+        wanted = [each for each in self._state.complexes() if self._lacks_message(each)]
+        await self.engine.work_off("complexes", wanted, self._complex)
+
+    async def _work_off_weather(self, wanted: Sequence[Days]) -> None:
+        calls = [self.calls.days(*each) for each in wanted]
+        await self.engine.work_off("weather", calls, self._weather, _subject)
+
+    async def _work_off_energy(self, name: str, wanted: Sequence[Month]) -> None:
+        calls = [self.calls.month(*each) for each in wanted]
+        await self.engine.work_off(name, calls, self._energy, _subject)
 
     def _lacks_message(self, complex_id: str) -> bool:
         """Whether Kafka was not yet told what is known of a complex, or nothing is."""
@@ -199,30 +205,9 @@ class Poller:
     async def _watch(self, *, once: bool) -> None:
         watch = self._chosen.watch
         await asyncio.gather(
-            self._keep_at("energy", watch.energy_at, self._energy_round, once=once),
-            self._keep_at("weather", watch.weather_at, self._weather_round, once=once),
+            self.engine.keep_at("energy", watch.energy_at, self._energy_round, once=once),
+            self.engine.keep_at("weather", watch.weather_at, self._weather_round, once=once),
         )
-
-    async def _keep_at(
-        self, name: str, at: time, work: Callable[[], Awaitable[datetime | None]], *, once: bool
-    ) -> None:
-        """Do a round whenever it is due; a round that returns a time is tried again then."""
-        while not self._stop.is_set():
-            now = self._clock.now()
-            _, finished = self._state.round(name)
-            due = calendar.next_at(finished, at) if finished else now
-            if due <= now:
-                again = await work()
-                if self._stop.is_set() or self.unfinished:
-                    return
-                if again is None:
-                    self._state.finish_round(name, self._clock.now())
-                    continue
-                due = again
-            if once:
-                return
-            self._report.say(f"{name}: all that is there is fetched; waits until {shown(due)} for what is new")
-            await self._pause(due)
 
     async def _energy_round(self) -> None:
         """The list and what is known of complexes where that is old, then the newest months, then corrections."""
@@ -234,20 +219,21 @@ class Poller:
         basis = self._state.answered("basis")
         complexes = list(self._state.complexes())
         stale = [each for each in complexes if each not in basis or basis[each].fetched_ms <= old]
-        await self._work_off("basis", stale, self._basis_anew)
-        await self._work_off("complexes", [each for each in complexes if self._lacks_message(each)], self._complex)
+        await self.engine.work_off("basis", stale, self._basis_anew)
+        await self._work_off_complexes()
         again = plan.corrections(complexes, self._state.answered("energy"), now, watch)
         began = milliseconds(now)
-        await self._work_off("months", complexes, lambda complex_id: self._newest_months(complex_id, began))
-        unasked = {call.subject for call in again} - self._asked_since(began)
-        await self._work_off("corrections", [call for call in again if call.subject in unasked], self._energy)
+        await self.engine.work_off("months", complexes, lambda complex_id: self._newest_months(complex_id, began))
+        asked = self._asked_since(began)
+        await self._work_off_energy("corrections", [each for each in again if messages.energy_key(*each) not in asked])
 
     def _asked_since(self, began_ms: int) -> set[str]:
         return {subject for subject, known in self._state.answered("energy").items() if known.fetched_ms >= began_ms}
 
     async def _newest_months(self, complex_id: str, began_ms: int) -> None:
         """Walk back from the newest month to the first that was entered."""
-        for call in plan.walk_back(complex_id, self._clock.now(), self._chosen.watch):
+        for month in plan.walk_back(self._clock.now(), self._chosen.watch):
+            call = self.calls.month(complex_id, month)
             known = self._state.answer("energy", call.subject)
             if known is None or (known.outcome != "values" and known.fetched_ms < began_ms):
                 await self._energy(call)
@@ -259,8 +245,7 @@ class Poller:
         """The last days; return when to try again where yesterday is not there yet."""
         now = self._clock.now()
         known = self._state.answered("weather")
-        calls = plan.weather_watch(self.stations, known, now, self._chosen.watch)
-        await self._work_off("weather", calls, self._weather)
+        await self._work_off_weather(plan.weather_watch(self.stations, known, now, self._chosen.watch))
         newest = calendar.newest_weather(now)
         for station in self.stations:
             latest = self._state.answer("weather", messages.weather_key(station, newest))
@@ -272,20 +257,22 @@ class Poller:
 
     async def _list(self) -> None:
         listing = self._state.round("complexes")[0] + 1
-        await self._work_off("list", [listing], self._listing)
+        await self.engine.work_off("list", [listing], self._listing)
 
     async def _listing(self, listing: int) -> None:
         """All pages of the list, each fetched once; pages that only repeat others are asked for again."""
         seen: set[str] = set()
         page, total, is_whole = 1, 0, True
-        while True:
-            call = plan.list_call(self._chosen.sido, page, self._chosen.page_size, listing)
-            ids, total, is_new = await self._page(call, seen)
-            is_whole &= is_new
-            self._state.list_complexes(ids, listing)
-            seen.update(ids)
-            if not ids or page * self._chosen.page_size >= total:
-                break
+        while page == 1 or (page - 1) * self._chosen.page_size < total:
+            found = await self._page(self.calls.page(self._chosen.sido, page, self._chosen.page_size, listing), seen)
+            if found is None:
+                is_whole = False
+            else:
+                ids, total = found
+                self._state.list_complexes(ids, listing)
+                seen.update(ids)
+                if not ids:
+                    break
             page += 1
         if not is_whole or len(seen) < total:
             self._report.say(f"complexes: the list tells of {total:,}, but {len(seen):,} came; the next run asks again")
@@ -295,29 +282,35 @@ class Poller:
             self._report.say(f"complexes: no longer listed, but still asked for: {', '.join(gone)}")
         self._state.finish_round("complexes", self._clock.now())
 
-    async def _page(self, call: Call, seen: Collection[str]) -> tuple[Sequence[str], int, bool]:
-        """The ids on a page, how many there are over all pages, and whether the page is not just another one again."""
+    async def _page(self, call: Call[Answer], seen: Collection[str]) -> tuple[Sequence[str], int] | None:
+        """The ids on a page and how many there are over all pages; None: it is just another one again."""
         kept = self._state.answer("complexes", call.subject)
         if kept and kept.result:
             ids, total = json.loads(kept.result)
-            return ids, total, True
-        for number in range(self._chosen.attempts):
-            try:
-                fetched, answer = await self._client.items(call, _has("kaptCode"))
-            except GivenUpError as error:
-                raise PutOffError(str(error)) from None
-            ids = [item["kaptCode"] for item in answer.items]
-            if not ids or not set(ids) <= set(seen):
-                result = json.dumps([ids, answer.total])
-                self._state.keep("complexes", [(call.subject, "values")], fetched.fetched_ms, result=result)
-                return ids, answer.total, True
-            await self._clock.sleep(min(2.0**number / 4, self._chosen.longest_pause_seconds))
-        return ids, answer.total, False
+            return ids, total
+
+        def check(answer: Answer) -> None:
+            _has("kaptCode")(answer)
+            if answer.items and {item["kaptCode"] for item in answer.items} <= set(seen):
+                raise _RepeatedError
+
+        try:
+            fetched, answer = await self._client.ask(call, check)
+        except GivenUpError as error:
+            raise PutOffError(error) from None
+        except PutOffError as error:
+            if isinstance(error.last, _RepeatedError):
+                return None
+            raise
+        ids = [item["kaptCode"] for item in answer.items]
+        result = json.dumps([ids, answer.total])
+        self._state.keep("complexes", [(call.subject, "values")], fetched.fetched_ms, result=result)
+        return ids, answer.total
 
     async def _basis_anew(self, complex_id: str) -> None:
         """Ask what is known of a complex, whether it was asked before or not."""
         try:
-            fetched, answer = await self._client.items(plan.basis_call(complex_id), _says("kaptCode", complex_id))
+            fetched, answer = await self._client.ask(self.calls.basis_of(complex_id), _says("kaptCode", complex_id))
         except GivenUpError:
             return
         if not answer.items:
@@ -338,36 +331,31 @@ class Poller:
         kept = json.loads(basis.result)
         item: Item = kept["item"]
 
-        def message(position: tuple[float, float] | None) -> Message:
+        def message(position: Position | None) -> Message:
             value = messages.complex_value(item, position, basis.fetched_ms)
             return Message(COMPLEXES, complex_id, value, kept["url"], basis.fetched_ms)
 
         where = messages.address(item)
-        position: tuple[float, float] | None = None
-        if where and self._client.geocodes:
+        position: Position | None = None
+        if where and self.calls.address:
             known = self._state.answer("address", where)
             if known and known.result:
                 position = json.loads(known.result)
             else:
+                call = Call(self.calls.address, where, {"query": where})
                 try:
-                    fetched, position = await self._client.position(plan.address_call(where))
+                    fetched, position = await self._client.ask(call)
                 except GivenUpError:
                     position = None
                 else:
                     outcome: Outcome = "values" if position else "none"
-                    self._outbox.send(
-                        self._state.keep(
-                            "address",
-                            [(where, outcome)],
-                            fetched.fetched_ms,
-                            [message(position)],
-                            json.dumps(position),
-                        )
-                    )
+                    found = json.dumps(position)
+                    at = fetched.fetched_ms
+                    self._send(self._state.keep("address", [(where, outcome)], at, [message(position)], found))
                     return
-        self._outbox.send(self._state.keep("complexes", [], basis.fetched_ms, [message(position)]))
+        self._send(self._state.keep("complexes", [], basis.fetched_ms, [message(position)]))
 
-    async def _energy(self, call: Call) -> None:
+    async def _energy(self, call: Call[Answer]) -> None:
         """A complex's month: the body goes on as it came."""
         complex_id, _, month = call.subject.partition("|")
 
@@ -376,7 +364,7 @@ class Poller:
             _says("reqDate", month.replace("-", ""))(answer)
 
         try:
-            fetched, answer = await self._client.items(call, check)
+            fetched, answer = await self._client.ask(call, check)
         except GivenUpError:
             return
         outcome: Outcome = "none"
@@ -384,14 +372,14 @@ class Poller:
         if answer.items:
             outcome = "values" if messages.was_entered(answer.items[0]) else "zeros"
             sent = [Message(ENERGY, call.subject, fetched.body, fetched.url, fetched.fetched_ms)]
-        self._outbox.send(self._state.keep("energy", [(call.subject, outcome)], fetched.fetched_ms, sent))
+        self._send(self._state.keep("energy", [(call.subject, outcome)], fetched.fetched_ms, sent))
 
-    async def _weather(self, call: Call) -> None:
+    async def _weather(self, call: Call[Answer]) -> None:
         """A station's days, each a message of its own."""
         station, first, last = call.subject.split("|")
         asked = list(calendar.days(date.fromisoformat(first), date.fromisoformat(last)))
         try:
-            fetched, answer = await self._client.items(call, _has("tm"))
+            fetched, answer = await self._client.ask(call, _one_of("tm", {day.isoformat() for day in asked}))
         except GivenUpError:
             keys = [messages.weather_key(station, day) for day in asked]
             self._state.give_up("weather", keys, milliseconds(self._clock.now()), self._chosen.malformed_attempts)
@@ -406,103 +394,24 @@ class Poller:
                 sent.append(Message(WEATHER, key, messages.weather_value(item), fetched.url, fetched.fetched_ms))
             elif answer.total <= len(answer.items):  # otherwise the day may be on a page that was not asked for
                 outcomes.append((key, "none"))
-        self._outbox.send(self._state.keep("weather", outcomes, fetched.fetched_ms, sent))
+        self._send(self._state.keep("weather", outcomes, fetched.fetched_ms, sent))
 
-    def _keep_unreadable(self, call: Call, fetched: Fetched, why: str) -> int:
+    def _keep_unreadable(self, call: Call[Any], fetched: Fetched, why: UnreadableError) -> int:
         """Publish a body that can't be read, the first time, so that it ends among the dead letters."""
-        topics: dict[Operation, str] = {"energy": ENERGY, "weather": WEATHER, "basis": COMPLEXES}
+        operation, topics = call.endpoint.name, {"energy": ENERGY, "weather": WEATHER, "basis": COMPLEXES}
         message = None
-        if topic := topics.get(call.operation):
+        if topic := topics.get(operation):
             key = "|".join(call.subject.split("|")[:2])
             message = Message(topic, key, fetched.body, fetched.url, fetched.fetched_ms)
-        tries, sent = self._state.keep_unreadable(call.operation, call.subject, message, fetched.fetched_ms)
-        self._outbox.send(sent)
+        tries, sent = self._state.keep_unreadable(operation, call.subject, message, fetched.fetched_ms)
+        self._send(sent)
         if tries == self._chosen.malformed_attempts:
-            self._report.say(f"{call.operation} {call.subject}: unreadable {tries} times, left as it is ({why})")
+            self._report.say(f"{operation} {call.subject}: unreadable {tries} times, left as it is ({why})")
         return tries
 
-    # Whatever is in the way
 
-    def _fail(self, error: PollerError) -> None:
-        self._failure = self._failure or error
-        self._stop.set()
-
-    async def _work_off(self, name: str, items: Sequence[T], do: Callable[[T], Awaitable[None]]) -> None:
-        """Do all items, a few at a time; wait where that helps, and leave the rest where it doesn't."""
-        if not items:
-            return
-        stage = self._report.stage(name, len(items))
-        waiting = deque(items)
-        pause = self._chosen.put_off_seconds
-        while waiting and not self._stop.is_set():
-            done = stage.done
-            put_off: list[tuple[T, PutOffError]] = []
-            spent = await self._round(waiting, do, put_off, stage.advance)
-            waiting.extend(item for item, _ in put_off)
-            if self._stop.is_set() or not waiting:
-                return
-            if spent and not self._waits:
-                self.unfinished = spent
-                return
-            if spent:
-                until, why = spent.until, f"{spent.operation}: {spent}"
-            else:
-                pause = self._chosen.put_off_seconds if stage.done > done else pause * 2
-                until = self._clock.now() + timedelta(seconds=min(pause, _LONGEST_PUT_OFF_SECONDS))
-                why = f"{len(put_off):,} calls failed {self._chosen.attempts} times each ({put_off[-1][1]})"
-            self._report.say(f"{name}: waits until {shown(until)}, {len(waiting):,} to go: {why}")
-            await self._pause(until)
-
-    async def _round(
-        self,
-        waiting: deque[T],
-        do: Callable[[T], Awaitable[None]],
-        put_off: list[tuple[T, PutOffError]],
-        done: Callable[[], None],
-    ) -> QuotaSpentError | None:
-        """Work until nothing waits, the quota is spent, or so many calls in a row failed that it makes no sense."""
-        spent: QuotaSpentError | None = None
-        fruitless = 0
-
-        async def work() -> None:
-            nonlocal spent, fruitless
-            while waiting and not spent and fruitless < self._chosen.concurrency and not self._stop.is_set():
-                await self._outbox.room(self._stop)
-                async with self._slots:
-                    if not waiting or spent or self._stop.is_set():
-                        return
-                    item = waiting.popleft()
-                    try:
-                        await do(item)
-                    except PutOffError as error:
-                        fruitless += 1
-                        put_off.append((item, error))
-                        continue
-                    except QuotaSpentError as error:
-                        spent = spent or error
-                        waiting.appendleft(item)
-                        return
-                    except NotYetError as error:
-                        self._report.say(f"left for later: {error}")
-                    except PollerError as error:
-                        self._fail(error)
-                        return
-                    fruitless = 0
-                    done()
-
-        await asyncio.gather(*(work() for _ in range(min(self._chosen.concurrency, len(waiting)))))
-        return spent
-
-    async def _pause(self, until: datetime) -> None:
-        """Wait until then, or until stopped; the clock is looked at again and again, as a machine may sleep."""
-        stopped = asyncio.create_task(self._stop.wait())
-        try:
-            while not self._stop.is_set() and (left := (until - self._clock.now()).total_seconds()) > 0:
-                asleep = asyncio.create_task(self._clock.sleep(min(left, _LOOK_EVERY_SECONDS)))
-                await asyncio.wait({asleep, stopped}, return_when=asyncio.FIRST_COMPLETED)
-                asleep.cancel()
-        finally:
-            stopped.cancel()
+def _subject(call: Call[Any]) -> str:
+    return call.subject
 
 
 def _has(field: str) -> Callable[[Answer], None]:
@@ -510,19 +419,29 @@ def _has(field: str) -> Callable[[Answer], None]:
 
     def check(answer: Answer) -> None:
         if not all(item.get(field) for item in answer.items):
-            msg = f"an item without {field}"
-            raise UnreadableError(msg)
+            raise UnreadableError(Flaw.MISSING_FIELD, f"an item without {field}")
 
     return check
 
 
 def _says(field: str, value: str) -> Callable[[Answer], None]:
-    """The one item, if there is one, is about this."""
+    """There is one item, or none, and it is about this."""
 
     def check(answer: Answer) -> None:
-        if answer.items and answer.items[0].get(field) != value:
-            msg = f"{field} is {answer.items[0].get(field)!r}, not {value!r}"
-            raise UnreadableError(msg)
+        if len(answer.items) > 1:
+            raise UnreadableError(Flaw.DUPLICATE_FIELD, f"{len(answer.items)} items, where one was asked for")
+        _one_of(field, {value})(answer)
+
+    return check
+
+
+def _one_of(field: str, values: Collection[str]) -> Callable[[Answer], None]:
+    """Each item is about one of these."""
+
+    def check(answer: Answer) -> None:
+        for item in answer.items:
+            if item.get(field) not in values:
+                raise UnreadableError(Flaw.KEY_MISMATCH, f"{field} is {item.get(field)!r}, which was not asked for")
 
     return check
 

@@ -4,14 +4,12 @@ Service: data.go.kr 15012964, operation getHsmpApHusUsgQtyInfoSearchV2; XML by d
 body. Beside each quantity stands an amount in KRW (`elect`, `gas`, `heat`, `waterHot`, `waterCool`), which is not read.
 """
 
-import re
 from decimal import Decimal
 from typing import NamedTuple
-from xml.etree.ElementTree import Element, ParseError
 
-from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import fromstring
-
+from apis import data_go_kr
+from apis.answers import RefusedError, UnreadableError
+from apis.data_go_kr import Item
 from jobs.rules.fields import MONTH, Reason, RejectedError, identifier, number, present, same_key
 
 # The quantities of an item of the answer, and their units: kWh, m3, m3, Mcal. Hot water (`hwaterHot`, ton) comes out of
@@ -19,8 +17,6 @@ from jobs.rules.fields import MONTH, Reason, RejectedError, identifier, number, 
 QUANTITIES = {"electricity": "helect", "gas": "hgas", "water": "hwaterCool", "heat": "hheat"}
 # Per complex and month; the largest complexes of Korea use some 10^7 kWh.
 MOST = 10**9
-NORMAL = {"00", "000"}
-HTML = re.compile(rb"\s*<(!doctype\s+)?html\b", re.IGNORECASE)
 
 
 class Quantities(NamedTuple):
@@ -52,10 +48,10 @@ def parse(key: str | None, value: bytes | None) -> Usage:
     """The usage that a record holds; its key is `<complex_id>|<YYYY-MM>`.
 
     Raises:
-        RejectedError: no XML, another document, an API error, or values that can't be.
+        RejectedError: no answer, another document, an API error, or values that can't be.
     """
-    item = _item(_document(present(value)))
-    found = {name: (item.findtext(name) or "").strip() for name in ("kaptCode", "reqDate")}
+    item = _item(present(value))
+    found = {name: item.get(name, "") for name in ("kaptCode", "reqDate")}
     complex_id = identifier({name: text or None for name, text in found.items()}, "kaptCode")
     month = f"{found['reqDate'][:4]}-{found['reqDate'][4:]}"
     if not MONTH.fullmatch(month):
@@ -64,37 +60,26 @@ def parse(key: str | None, value: bytes | None) -> Usage:
     return Usage(complex_id, month, *(_quantity(item, tag) for tag in QUANTITIES.values()))
 
 
-def _document(body: bytes) -> Element:
-    if HTML.match(body):
-        raise RejectedError(Reason.HTML_PAGE, body[:200].decode("utf-8", "replace"))
+def _item(body: bytes) -> Item:
+    """The item of an answer that is one; pollers count it as fetched by the same rules."""
     try:
-        return fromstring(body, forbid_dtd=True)
-    except DefusedXmlException as error:
-        raise RejectedError(Reason.FORBIDDEN_XML, str(error)) from error
-    except (ParseError, ValueError, LookupError) as error:  # the latter two: encodings that expat can't read
-        raise RejectedError(Reason.NOT_XML, str(error)) from error
-
-
-def _item(root: Element) -> Element:
-    """The item of an answer that is one; errors come in two envelopes, often with HTTP 200."""
-    if root.tag == "OpenAPI_ServiceResponse":
-        texts = (root.findtext(f"cmmMsgHeader/{tag}") for tag in ("returnReasonCode", "returnAuthMsg", "errMsg"))
-        raise RejectedError(Reason.API_ERROR, " ".join(text.strip() for text in texts if text)[:400])
-    if root.tag != "response":
-        raise RejectedError(Reason.NOT_AN_ANSWER, f"expected <response>, found <{root.tag[:100]}>")
-    code = (root.findtext("header/resultCode") or "").strip()
-    if code not in NORMAL:
-        raise RejectedError(Reason.API_ERROR, f"{code} {root.findtext('header/resultMsg') or ''}"[:400])
-    item = root.find("body/item")
-    if item is None:
+        answer = data_go_kr.read_body(body)
+    except RefusedError as error:
+        raise RejectedError(Reason.API_ERROR, str(error)[:400]) from error
+    except UnreadableError as error:
+        raise RejectedError(Reason(error.flaw.value), str(error)) from error
+    if answer.code == data_go_kr.NO_DATA:
+        raise RejectedError(Reason.API_ERROR, f"{answer.code} {answer.message}"[:400])
+    if not answer.items:
         raise RejectedError(Reason.MISSING_FIELD, "body/item")
-    return item
+    if len(answer.items) > 1:
+        raise RejectedError(Reason.DUPLICATE_FIELD, f"{len(answer.items)} items, where one was asked for")
+    return answer.items[0]
 
 
-def _quantity(item: Element, tag: str) -> Decimal | None:
+def _quantity(item: Item, tag: str) -> Decimal | None:
     """A quantity; the API says 0 where nobody entered one."""
-    element = item.find(tag)
-    if element is None:
+    if tag not in item:
         raise RejectedError(Reason.MISSING_FIELD, tag)
-    text = (element.text or "").strip()
+    text = item[tag]
     return number(tag, text, 0, MOST) or None if text else None
