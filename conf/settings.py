@@ -34,7 +34,9 @@ ADDRESSES = {
     "ELASTICSEARCH_API_KEY": ("elasticsearch", "api_key"),
     "FLINK_URL": ("flink", "url"),
     "SIMULATOR_URL": ("simulator", "url"),
+    "DATA_GO_KR_URL": ("pollers", "data_go_kr_url"),
     "DATA_GO_KR_SERVICE_KEY": ("pollers", "service_key"),
+    "KAKAO_URL": ("pollers", "kakao_url"),
     "KAKAO_REST_KEY": ("pollers", "kakao_key"),
     "BOARD_URL": ("board", "url"),
     "KIBANA_URL": ("kibana", "url"),
@@ -327,24 +329,21 @@ class Simulator(_Section):
         return value
 
 
+class Operation(_Section):
+    """An operation of a public API: its path below the API's address, and how many calls a day and key it may cost."""
+
+    path: str = Field(pattern=r"^/")
+    daily_quota: int = Field(ge=1)
+
+
 class Operations(_Section):
-    """Paths of the operations below their base URLs."""
+    """What the pollers call."""
 
-    complexes: str = Field(pattern=r"^/")
-    basis: str = Field(pattern=r"^/")
-    energy: str = Field(pattern=r"^/")
-    weather: str = Field(pattern=r"^/")
-    address: str = Field(pattern=r"^/")
-
-
-class Quotas(_Section):
-    """Calls per day and key that each operation may cost."""
-
-    complexes: int = Field(ge=1)
-    basis: int = Field(ge=1)
-    energy: int = Field(ge=1)
-    weather: int = Field(ge=1)
-    address: int = Field(ge=1)
+    complexes: Operation
+    basis: Operation
+    energy: Operation
+    weather: Operation
+    address: Operation
 
 
 class Watch(_Section):
@@ -368,7 +367,6 @@ class Pollers(_Section):
     service_key: SecretStr | None = None
     kakao_key: SecretStr | None = None
     operations: Operations
-    daily_quota: Quotas
     sido: str = Field(pattern=r"^[0-9]{2}$")
     page_size: int = Field(ge=1)
     assumed_complexes: int = Field(ge=1)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import elastic_transport
 from elasticsearch import ApiError, AuthenticationException, AuthorizationException, Elasticsearch
 
-from conf.districts import districts
+from conf.city.places import districts
 from conf.settings import Settings
 from conf.templates import templates
 from sinks.errors import NotReadyError

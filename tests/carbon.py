@@ -19,9 +19,9 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
 from psycopg2 import sql
 
+from conf.city import places
 from conf.settings import Settings, load
 from control.cluster import Cluster
-from generators import city
 from sinks import elasticsearch, kafka, postgres
 from stack import control, reconcile
 from tests import slate
@@ -502,7 +502,7 @@ def documents(now: datetime) -> dict[str, list[dict[str, Any]]]:
     """
     today = now.astimezone(ZoneInfo(load().time_zone)).date()
     found = []
-    for number, place in enumerate(city.complexes()[::3]):
+    for number, place in enumerate(places.complexes()[::3]):
         for back in range(2, 8):
             index = today.year * 12 + today.month - 1 - back
             entered = back > 2 or number % 2 == 0

@@ -59,7 +59,7 @@ def test_zero_means_that_nobody_entered_it() -> None:
         (GOOD[:-30], "not-xml"),
         (b"\x00\x01", "not-xml"),
         (b'<?xml version="1.0" encoding="klingon"?><response/>', "not-xml"),
-        (b'<?xml version="1.0" encoding="euc-kr"?><response/>', "api-error"),
+        (b'<?xml version="1.0" encoding="euc-kr"?><response/>', "not-an-answer"),
         (b'<?xml version="1.0" encoding="euc-kr"?><response>\xff\xff</response>', "not-xml"),
         (BOMB, "forbidden-xml"),
         (EXTERNAL, "forbidden-xml"),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import cloudpickle
 
+import apis
 import conf
 import forecast
 import jobs
@@ -21,9 +22,11 @@ from tests.carbon import body
 
 MISSING = """
 import sys
+MISSING = {"apis", "jobs", "sinks", "conf", "stack", "generators", "forecast", "board"}
+MISSING |= {"httpx", "psycopg2", "aiolimiter", "tenacity"}
 class Missing:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("jobs", "sinks", "conf", "stack", "generators", "forecast", "board"):
+        if name.split(".")[0] in MISSING:
             raise ModuleNotFoundError(f"a worker has no {name}")
 sys.meta_path.insert(0, Missing())
 import cloudpickle
@@ -66,12 +69,12 @@ print(cloudpickle.loads(sys.stdin.buffer.read())._newest_model())
 
 def output(worker: str, operators: object, folder: Path) -> str:
     """What a worker without this project prints, having been sent these operators."""
-    for package in (conf, jobs, forecast):
+    for package in (apis, conf, jobs, forecast):
         cloudpickle.register_pickle_by_value(package)
     try:
         code = cloudpickle.dumps(operators)
     finally:
-        for package in (conf, jobs, forecast):
+        for package in (apis, conf, jobs, forecast):
             cloudpickle.unregister_pickle_by_value(package)
     done = subprocess.run(
         [sys.executable, "-c", MISSING + worker], input=code, capture_output=True, check=False, cwd=folder

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from conf.districts import districts
+from conf.city.places import districts
 from conf.settings import Kibana
 from conf.templates import templates
 from kibana import __main__ as command

@@ -9,39 +9,21 @@
 A message's timestamp is the time of fetching, its headers are `fetched_at` (ISO 8601, UTC) and `url` (without a key).
 """
 
+import contextlib
 import json
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 
-from generators.pollers.answers import Item
+from apis.data_go_kr import Item, whole
+from apis.kakao import Position
+from generators.pollers.state import iso
 
 ENERGY, COMPLEXES, WEATHER = "energy.usage", "complexes", "weather.daily"
 QUANTITIES = ("helect", "hgas", "hheat", "hwaterHot", "hwaterCool")
 
 _HEATING = {"개별": "individual", "지역": "district", "중앙": "central"}
-
-
-@dataclass(frozen=True)
-class Message:
-    """One Kafka record; `fetched_ms` is its timestamp, `id` its place in the spool."""
-
-    topic: str
-    key: str
-    value: bytes
-    url: str
-    fetched_ms: int
-    id: int = 0
-
-    @property
-    def headers(self) -> list[tuple[str, bytes]]:
-        """Its headers."""
-        return [("fetched_at", iso(self.fetched_ms).encode()), ("url", self.url.encode())]
-
-
-def iso(milliseconds: int) -> str:
-    """A time on the wire."""
-    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+_LEGAL_CODE_DIGITS = 10
+# Nothing entered, or "other".
+_NO_HEATING = ("", "-", "기타")
 
 
 def energy_key(complex_id: str, month: date) -> str:
@@ -64,20 +46,22 @@ def weather_value(item: Item) -> bytes:
     return json.dumps(item, ensure_ascii=False).encode()
 
 
-def complex_value(basis: Item, position: tuple[float, float] | None, fetched_ms: int) -> bytes:
-    """A complex, from what K-apt's basis service and the geocoder tell of it."""
+def complex_value(basis: Item, position: Position | None, fetched_ms: int) -> bytes:
+    """A complex, from what K-apt's basis service and the geocoder tell of it.
+
+    What is empty is null; what can't be read is there as it came, for the job to refuse.
+    """
     lat, lon = position or (None, None)
-    heating = basis.get("codeHeatNm", "")
     return json.dumps(
         {
             "complex_id": basis["kaptCode"],
             "name": basis.get("kaptName", ""),
-            "region": basis.get("bjdCode", "")[:5],
+            "region": _region(basis.get("bjdCode", "")),
             "address": address(basis),
             "lat": lat,
             "lon": lon,
             "households": _whole(basis.get("kaptdaCnt", "")),
-            "heating": next((kind for name, kind in _HEATING.items() if heating.startswith(name)), None),
+            "heating": _heating(basis.get("codeHeatNm", "")),
             "used_since": _day(basis.get("kaptUsedate", "")),
             "fetched_at": iso(fetched_ms),
         },
@@ -90,15 +74,23 @@ def address(basis: Item) -> str:
     return basis.get("doroJuso", "").strip() or basis.get("kaptAddr", "").strip()
 
 
-def _whole(text: str) -> int | None:
-    try:
-        return int(float(text))
-    except ValueError:
+def _region(code: str) -> str:
+    return code[:5] if len(code) == _LEGAL_CODE_DIGITS else code
+
+
+def _whole(text: str) -> int | str | None:
+    found = whole(text)
+    return (text or None) if found is None else found
+
+
+def _heating(name: str) -> str | None:
+    if name in _NO_HEATING:
         return None
+    return next((kind for begin, kind in _HEATING.items() if name.startswith(begin)), name)
 
 
 def _day(text: str) -> str | None:
-    try:
-        return datetime.strptime(text, "%Y%m%d").date().isoformat()  # noqa: DTZ007 - a day
-    except ValueError:
-        return None
+    for form in ("%Y%m%d", "%Y-%m-%d", "%Y.%m.%d"):
+        with contextlib.suppress(ValueError):
+            return datetime.strptime(text, form).date().isoformat()  # noqa: DTZ007 - a day
+    return text or None

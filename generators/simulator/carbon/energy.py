@@ -13,8 +13,8 @@ from datetime import date, timedelta
 from random import Random
 from typing import Literal, NamedTuple
 
-from generators.city import Complex
-from generators.simulator import weather
+from conf.city.places import Complex
+from generators.simulator.carbon import weather
 
 Heating = Literal["individual", "district", "central"]
 

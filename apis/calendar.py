@@ -10,7 +10,7 @@ KOREA = ZoneInfo("Asia/Seoul")
 
 
 def day_of(moment: datetime) -> date:
-    """The Korean day of a moment; quotas are counted by it."""
+    """The Korean day of a moment."""
     return moment.astimezone(KOREA).date()
 
 

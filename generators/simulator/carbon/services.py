@@ -6,10 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
-from conf.districts import districts
-from generators import city
-from generators.city import Complex
-from generators.simulator import energy, envelopes, weather
+from conf.city.places import Complex, complexes, districts
+from generators.simulator import envelopes
+from generators.simulator.carbon import energy, weather
 from generators.simulator.envelopes import Item
 
 _TARIFFS = {"elect": 172.0, "gas": 880.0, "heat": 106.0, "waterHot": 4_100.0, "waterCool": 760.0}
@@ -51,10 +50,11 @@ class World:
 
 def places() -> dict[str, Complex]:
     """The complexes by their ids."""
-    return {place.complex_id: place for place in city.complexes()}
+    return {place.complex_id: place for place in complexes()}
 
 
-def _areas(place: Complex) -> tuple[str, str, str, str]:
+def areas(place: Complex) -> tuple[str, str, str, str]:
+    """Its province, district, town, and village where it has one."""
     names = {district.code: district.name for district in districts()}
     town, _, village = place.neighbourhood.partition(" ")
     return "대구광역시", names[place.region], town, village
@@ -64,7 +64,7 @@ def _areas(place: Complex) -> tuple[str, str, str, str]:
 def _road_addresses() -> dict[str, str]:
     found: dict[str, str] = {}
     taken: Counter[str] = Counter()
-    for place in city.complexes():
+    for place in complexes():
         taken[place.address] += 1
         again = taken[place.address]
         found[place.complex_id] = place.address if again == 1 else f"{place.address}-{again}"
@@ -78,7 +78,7 @@ def road_address(place: Complex) -> str:
 
 def list_item(world: World, place: Complex) -> Item:
     """A complex in K-apt's list."""
-    sido, sigungu, dong, village = _areas(place)
+    sido, sigungu, dong, village = areas(place)
     return {
         "kaptCode": place.complex_id,
         "kaptName": place.name,
@@ -92,14 +92,14 @@ def list_item(world: World, place: Complex) -> Item:
 
 def listed(world: World, prefix: str, unlisted: Sequence[str] = ()) -> list[Item]:
     """The complexes whose legal code begins so, without those that have disappeared."""
-    items = (list_item(world, place) for place in city.complexes() if place.complex_id not in unlisted)
+    items = (list_item(world, place) for place in complexes() if place.complex_id not in unlisted)
     return [item for item in items if item["bjdCode"].startswith(prefix)]
 
 
 def basis_item(world: World, place: Complex) -> Item:
     """What K-apt's basis service tells of a complex."""
     about = world.traits(place)
-    sido, sigungu, dong, village = _areas(place)
+    sido, sigungu, dong, village = areas(place)
     plot = sum(map(ord, place.complex_id)) % 900 + 1
     floor = round(place.households * 96.5 * about.level, 2)
     buildings = max(2, place.households // 90)
@@ -238,41 +238,14 @@ def weather_item(day: weather.Day) -> Item:
 
 
 def weather_page(
-    world: World, station: str, first: date, last: date, number: int, rows: int, *, as_json: bool, today: date
-) -> bytes:
-    """The weather service's answer; a period that doesn't end before today fails as a whole."""
-    if last >= today:
-        return envelopes.error("99", as_json=as_json, message=envelopes.NOT_BEFORE_TOMORROW)
+    world: World, station: str, first: date, last: date, number: int, rows: int, *, as_json: bool
+) -> bytes | None:
+    """A page of the weather service's answer; None: it has nothing."""
     first = max(first, _OLDEST_WEATHER)
     total = (last - first).days + 1 if station == weather.STATION else 0
     if total <= 0:
-        return envelopes.error("03", as_json=as_json)
+        return None
     begin = first + timedelta(days=(number - 1) * rows)
     end = min(last, begin + timedelta(days=rows - 1))
     items = [weather_item(day) for day in world.weather(begin, end)]
     return envelopes.page(items, number, rows, total, as_json=as_json, bare=False, message="NORMAL_SERVICE")
-
-
-def geocoded(world: World, query: str) -> list[dict[str, object]]:
-    """Kakao's documents for an address: none or one."""
-    found = next(
-        (place for place in city.complexes() if query in (road_address(place), basis_item(world, place)["kaptAddr"])),
-        None,
-    )
-    if found is None or not world.traits(found).has_known_address:
-        return []
-    lon, lat = f"{found.lon}", f"{found.lat}"
-    code = found.region + world.traits(found).dong
-    sido, sigungu, dong, _ = _areas(found)
-    region = {"region_1depth_name": sido, "region_2depth_name": sigungu, "region_3depth_name": dong}
-    address = {"address_name": query, **region, "b_code": code, "h_code": code, "x": lon, "y": lat}
-    return [
-        {
-            "address_name": query,
-            "address_type": "ROAD_ADDR",
-            "x": lon,
-            "y": lat,
-            "address": address,
-            "road_address": None,
-        }
-    ]
