@@ -19,9 +19,9 @@ from kafka.errors import KafkaError
 from psycopg2 import sql
 
 from conf.settings import Settings, load
+from control import jobs
 from control.cluster import Cluster
 from sinks import elasticsearch, kafka, postgres
-from stack import control
 from tests import slate
 from tests.slate import await_that
 
@@ -484,7 +484,7 @@ def running(settings: Settings, before: Callable[[], None] = lambda: None) -> It
     """The job from a clean slate, after `before` has filled the topics; cancelled at the end."""
     clean_slate(settings)
     before()
-    job = control.submit(settings, JOB)
+    job = jobs.submit(settings, JOB, fresh=True)
     try:
         yield job
     finally:

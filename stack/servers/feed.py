@@ -32,7 +32,8 @@ def services(context: Context) -> Iterator[Service]:
 def paused(layout: Layout) -> Iterator[None]:
     """No orders from the supervised generator meanwhile, where it runs; what it has sent is acknowledged."""
     supervisor = Supervisor(layout)
-    runs = supervisor.is_up() and any(state.name == NAME and state.running for state in supervisor.states())
+    # One that has just been started is about to send, too.
+    runs = supervisor.is_up() and any(state.name == NAME and state.coming for state in supervisor.states())
     if runs:
         supervisor.stop_service(NAME)
     try:

@@ -82,7 +82,7 @@ def outcome(servers: None) -> Iterator[dict[str, object]]:
             90,
             "all records are in the ledger or the dead letters",
         )
-        report = deliveries.reconcile.await_agreement(settings, 60)
+        report = deliveries.await_agreement(settings, deliveries.TOPIC, 60)
         yield {
             "restarted": cluster.last_start(job) != started,
             "letters": deliveries.dead_letters(settings),

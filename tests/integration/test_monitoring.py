@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 import pytest
-import requests
+import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from stack.layout import PortPlan
@@ -37,7 +37,7 @@ def scrape(settings: deliveries.Settings) -> Scraped:
     ports = PortPlan(settings.stack)
     samples: Scraped = defaultdict(list)
     for number in range(settings.stack.task_managers + 1):
-        answer = requests.get(f"http://localhost:{ports.metrics(number).number}/metrics", timeout=10)
+        answer = httpx.get(f"http://localhost:{ports.metrics(number).number}/metrics", timeout=10)
         answer.raise_for_status()
         for family in text_string_to_metric_families(answer.text):
             for sample in family.samples:

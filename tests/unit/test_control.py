@@ -1,6 +1,6 @@
 """What `make submit` says when `flink run` fails."""
 
-from stack.control import refusal
+from control.jobs import refusal
 
 ABORTED = """\
 org.apache.flink.client.program.ProgramAbortException: java.lang.RuntimeException: Python process exits with code: 1

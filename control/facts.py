@@ -1,0 +1,102 @@
+"""What there is to say about each job: what `make status` shows, and `make doctor` judges."""
+
+import time
+from dataclasses import dataclass
+
+from psycopg2 import errors
+
+from conf.settings import Settings
+from conf.streams import STREAMS
+from control.cluster import Cluster
+from control.jobs import Journal
+from sinks import postgres
+from sinks.errors import NotReadyError
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A job as it is now. What can't be known, because the job does not run or a server is away, is None.
+
+    Attributes:
+        job: its name.
+        id: of the run that is there now; of the last one where none runs.
+        others: further unfinished jobs of the same name, which should not be there.
+        state: in Flink's words, such as RUNNING or FAILED; None where the cluster knows no job of this name.
+        wanted: it was submitted, and not stopped since.
+        since: when it was submitted, in Unix seconds.
+        restarts: how often it began anew since then.
+        failure: the cause of its last failure, in one line.
+        checkpoint_age: seconds since its last completed checkpoint was begun.
+        lag: records in its topics that it has not read.
+        rate: records that it reads per second, over the last minute.
+        dead_letters: since its last start.
+        staged: epochs of its ledger that wait for their checkpoint; None, too, for a job without a ledger.
+    """
+
+    job: str
+    id: str | None
+    others: tuple[str, ...]
+    state: str | None
+    wanted: bool
+    since: float | None
+    restarts: int | None
+    failure: str | None
+    checkpoint_age: float | None
+    lag: int | None
+    rate: float | None
+    dead_letters: int | None
+    staged: int | None
+
+    @property
+    def runs(self) -> bool:
+        """Whether it is neither ended nor in trouble."""
+        return self.state == "RUNNING"
+
+
+def facts(settings: Settings) -> list[Facts]:
+    """The facts of each stream's job.
+
+    Raises:
+        NotReadyError: the Flink cluster does not answer.
+    """
+    cluster = Cluster(settings.flink.url)
+    return [_facts(settings, cluster, name) for name in STREAMS]
+
+
+def _facts(settings: Settings, cluster: Cluster, name: str) -> Facts:
+    runs = cluster.named(name)
+    unfinished = [run for run in runs if run.unfinished]
+    newest = max(unfinished or runs, key=lambda run: run.started, default=None)
+    checkpoint = cluster.checkpoints(newest.id)["latest"]["completed"] if newest else None
+    going = newest.id if newest and newest.unfinished else None
+    history = Journal(settings, name).runs()
+    return Facts(
+        job=name,
+        id=newest.id if newest else None,
+        others=tuple(run.id for run in unfinished if run != newest),
+        state=newest.state if newest else None,
+        wanted=bool(history) and history[-1].savepoint is None,
+        since=newest.started if newest else None,
+        restarts=_whole(cluster.job_metric(going, "numRestarts")) if going else None,
+        failure=cluster.last_failure(newest.id) if newest else None,
+        checkpoint_age=time.time() - checkpoint["trigger_timestamp"] / 1000 if checkpoint else None,
+        lag=_whole(cluster.metric(going, ".pendingRecords")) if going else None,
+        rate=cluster.metric(going, ".numRecordsInPerSecond", operator="Source__") if going else None,
+        dead_letters=_whole(cluster.metric(going, ".dead_lettered")) if going else None,
+        staged=_staged(settings, name) if STREAMS[name].ledger else None,
+    )
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else int(value)
+
+
+def _staged(settings: Settings, name: str) -> int | None:
+    try:
+        with postgres.connect(settings) as connection, connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(*) FROM staging.epochs WHERE ledger = %s AND committed_at IS NULL", (f"{name}.ledger",)
+            )
+            return int((cursor.fetchone() or (0,))[0])
+    except (NotReadyError, errors.UndefinedTable):
+        return None
