@@ -125,6 +125,11 @@ class Cluster:
         result: dict[str, Any] = self._call("GET", f"/jobs/{job}/checkpoints")
         return result
 
+    def checkpoint_age(self, job: str) -> float | None:
+        """How many seconds ago the newest completed checkpoint of a job was begun."""
+        completed = self.checkpoints(job)["latest"]["completed"]
+        return time.time() - completed["trigger_timestamp"] / 1000 if completed else None
+
     def restore_path(self, job: str) -> str | None:
         """Where the newest completed checkpoint or savepoint of a job lies, or what it was itself resumed from."""
         latest = self.checkpoints(job)["latest"]

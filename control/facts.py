@@ -1,7 +1,8 @@
 """What there is to say about each job: what `make status` shows, and `make doctor` judges."""
 
-import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from psycopg2 import errors
 
@@ -11,6 +12,8 @@ from control.cluster import Cluster
 from control.jobs import Journal
 from sinks import postgres
 from sinks.errors import NotReadyError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -66,25 +69,36 @@ def facts(settings: Settings) -> list[Facts]:
 def _facts(settings: Settings, cluster: Cluster, name: str) -> Facts:
     runs = cluster.named(name)
     unfinished = [run for run in runs if run.unfinished]
-    newest = max(unfinished or runs, key=lambda run: run.started, default=None)
-    checkpoint = cluster.checkpoints(newest.id)["latest"]["completed"] if newest else None
-    going = newest.id if newest and newest.unfinished else None
+    newest = next(reversed(unfinished or runs), None)
+    job = newest.id if newest else ""
+    going = job if newest and newest.unfinished else ""
     history = Journal(settings, name).runs()
     return Facts(
         job=name,
         id=newest.id if newest else None,
-        others=tuple(run.id for run in unfinished if run != newest),
+        others=tuple(run.id for run in unfinished[:-1]),
         state=newest.state if newest else None,
         wanted=bool(history) and history[-1].savepoint is None,
         since=newest.started if newest else None,
-        restarts=_whole(cluster.job_metric(going, "numRestarts")) if going else None,
-        failure=cluster.last_failure(newest.id) if newest else None,
-        checkpoint_age=time.time() - checkpoint["trigger_timestamp"] / 1000 if checkpoint else None,
-        lag=_whole(cluster.metric(going, ".pendingRecords")) if going else None,
-        rate=cluster.metric(going, ".numRecordsInPerSecond", operator="Source__") if going else None,
-        dead_letters=_whole(cluster.metric(going, ".dead_lettered")) if going else None,
+        restarts=_whole(_asked(going, cluster.job_metric, "numRestarts")),
+        failure=_asked(job, cluster.last_failure),
+        checkpoint_age=_asked(job, cluster.checkpoint_age),
+        lag=_whole(_asked(going, cluster.metric, ".pendingRecords")),
+        # A source's operator; only it has a name that begins so.
+        rate=_asked(going, lambda job: cluster.metric(job, ".numRecordsInPerSecond", operator="Source__")),
+        dead_letters=_whole(_asked(going, cluster.metric, ".dead_lettered")),
         staged=_staged(settings, name) if STREAMS[name].ledger else None,
     )
+
+
+def _asked(job: str, ask: Callable[..., T | None], *arguments: str) -> T | None:
+    """What the cluster says of a job; None where there is none, or where it is still or no longer able to say it."""
+    if not job:
+        return None
+    try:
+        return ask(job, *arguments)
+    except NotReadyError:
+        return None
 
 
 def _whole(value: float | None) -> int | None:

@@ -1,5 +1,6 @@
 """Submit, stop and resume jobs on a Flink cluster: over `flink run`, with a memory of where to resume."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -17,7 +18,7 @@ from psycopg2.sql import SQL, Identifier
 from conf.settings import ROOT, Settings
 from conf.streams import STREAMS
 from control import topics
-from control.cluster import Cluster
+from control.cluster import RUNNING, Cluster
 from sinks import postgres
 from sinks.errors import NotReadyError
 
@@ -129,22 +130,23 @@ def submit(
         _begin(settings, name, fresh=fresh, say=say)
     parallel = parallelism or settings.flink.parallelism
     _await_slots(cluster, parallel, say)
+    before = {job.id for job in cluster.named(name)}
     say(f"Submitting {name} ...")
     try:
         run(flink_command(settings, f"jobs/{name}.py", parallelism=parallel, restore=restore))
+        job = next((job.id for job in cluster.named(name) if job.id not in before), None)
+        if job is None:
+            message = f"`flink run` submitted no job {name} to {settings.flink.url}."
+            raise NotReadyError(message)
+        try:
+            _await_tasks(cluster, job, "The job did not start", say)
+        finally:
+            # One that failed at its start is nothing to go on from.
+            if cluster.state(job) in RUNNING:
+                Journal(settings, name).add(job, restored=restore)
     except NotReadyError as error:
-        _explain(name, restore, error)
-    job = cluster.running(name)
-    if job is None:
-        newest = cluster.newest(name)
-        failure = cluster.last_failure(newest) if newest else None
-        _explain(name, restore, NotReadyError(f"The job {name} ended as soon as it was submitted. {failure or ''}"))
-    Journal(settings, name).add(str(job), restored=restore)
-    try:
-        _await_tasks(cluster, str(job), "The job did not start", say)
-    except NotReadyError as error:
-        _explain(name, restore, error)
-    return str(job)
+        raise _explained(name, restore, error) from error
+    return job
 
 
 def _begin(settings: Settings, name: str, *, fresh: bool, say: Say) -> None:
@@ -182,24 +184,22 @@ def _filled(settings: Settings, table: str) -> bool:
         return bool((cursor.fetchone() or (False,))[0])
 
 
-def _explain(name: str, restore: str | None, error: NotReadyError) -> None:
-    """Raise the error that a start ended with, with what to do where Flink's words don't say it."""
+def _explained(name: str, restore: str | None, error: NotReadyError) -> NotReadyError:
+    """The error that a start ended with, and what to do where Flink's words don't say it."""
     said = str(error)
+    again = f"or read the topics again from the beginning: `make submit JOB={name} FRESH=1`. Flink says: {said}"
     if restore and "Cannot map checkpoint/savepoint state" in said:
-        message = (
-            f"{restore} doesn't fit the job {name} as it is set now: a setting that changes the job's parts has "
-            f"changed since, such as ledger, documents or python_mode. Set it back and `make resume JOB={name}`, or "
-            f"read the topics again from the beginning: `make submit JOB={name} FRESH=1`. Flink says: {said}"
+        return NotReadyError(
+            f"{restore} doesn't fit the job {name} as it is set now: a setting that changes the job's parts, "
+            "such as ledger, documents or python_mode, has changed since. Set it back and "
+            f"`make resume JOB={name}`, {again}"
         )
-        raise NotReadyError(message) from error
-    if restore and ("Cannot find" in said or "FileNotFoundException" in said or "does not exist" in said):
-        message = (
+    if restore and any(words in said for words in ("Cannot find", "FileNotFoundException", "does not exist")):
+        return NotReadyError(
             f"There is nothing to go on from at {restore}: pass another savepoint or checkpoint (`python -m "
-            f"stack.control resume {name} --from PATH`), or read the topics again from the beginning: "
-            f"`make submit JOB={name} FRESH=1`. Flink says: {said}"
+            f"stack.control resume {name} --from PATH`), {again}"
         )
-        raise NotReadyError(message) from error
-    raise error
+    return error
 
 
 def _await_slots(cluster: Cluster, wanted: int, say: Say) -> None:
@@ -300,9 +300,12 @@ def restore_path(settings: Settings, name: str) -> str | None:
     directory = cluster.checkpoint_directory()
     known = {job.id for job in cluster.jobs()}
     for run in _backwards(settings, cluster, name):
-        kept = cluster.restore_path(run.job) if run.job in known else None
+        kept = run.savepoint
+        if run.job in known and not kept:
+            with contextlib.suppress(NotReadyError):  # it failed before it had checkpoints at all
+                kept = cluster.restore_path(run.job)
         # A restarted JobManager has forgotten the job; its files may still be here.
-        if path := run.savepoint or kept or _newest_retained(directory, run.job) or run.restored:
+        if path := kept or _newest_retained(directory, run.job) or run.restored:
             return path
     return None
 
