@@ -100,7 +100,7 @@ def where_to_look(settings: Settings, name: str) -> None:
             f'Elasticsearch     (. {env}; curl -H "Authorization: ApiKey $ELASTICSEARCH_API_KEY"'
             f' "$ELASTICSEARCH_URL/{stream.indices[0]}/_search?pretty&size=3")'
         )
-    console.print(f"Records           make logs SERVICE={feed.NAME}")
+    console.print(f"Records           make logs SERVICE={feed.name(stream)}")
     console.print(f"Stop              make stop JOB={name} (with a savepoint); make down (the data stays); make clean")
 
 
@@ -111,7 +111,7 @@ def demo(name: str, seconds: float) -> int:
     settings = load()
     with waiting(console, f"Starting the job {name}"):
         jobs.ensure(settings, name, say=console.print)
-    LocalStack.of(settings.stack).supervisor.start_service(feed.NAME)
+    LocalStack.of(settings.stack).supervisor.start_service(feed.name(STREAMS[name]))
     console.print(f"Records are coming. For {seconds:.0f} s you see what becomes of them.")
     watch(settings, name, seconds)
     console.print("The generator pauses, so that what is compared stands still.")

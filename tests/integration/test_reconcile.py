@@ -1,13 +1,16 @@
 """Reconciliation: what it makes of fresh starts, transactions, refused documents, and what it repairs."""
 
 import contextlib
+import io
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 from kafka import KafkaProducer
+from rich.console import Console
 
 from conf.settings import ROOT, Settings
 from conf.streams import STREAMS, Ledger, Stream, Total
@@ -16,7 +19,7 @@ from control.cluster import Cluster
 from control.reconcile import await_agreement, reconciliation
 from sinks import elasticsearch, postgres
 from sinks.errors import NotReadyError
-from stack import reconcile
+from stack import demo, reconcile
 from tests import deliveries, slate
 from tests.integration import test_bad_input
 
@@ -183,6 +186,20 @@ def test_it_knows_no_stream(settings: Settings, monkeypatch: pytest.MonkeyPatch)
             assert begun.look().totals == {"rides_per_zone": 0, "rides_per_day": 0}
     finally:
         execute(settings, "DROP TABLE rides, rides_per_zone, rides_per_day")
+
+
+def test_the_demo_ends_with_what_a_person_wants_to_see(settings: Settings) -> None:
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    deliveries.send(settings, order(order_id="today", ordered_at=now, category="noodles", region="27230"))
+    assert await_agreement(settings, JOB, SECONDS).agrees
+    shown = io.StringIO()
+    console = Console(file=shown, width=100)
+    for table in demo.highlights(settings):
+        console.print(table)
+    lines = [line.split() for line in shown.getvalue().splitlines()]
+    assert ["Paid", "per", "category", "today,", "in", "KRW"] in lines
+    assert ["noodles", "1", "23,000"] in lines
+    assert ["Buk-gu", "(북구)", "1", "23,000"] in lines
 
 
 def test_what_can_not_be_reconciled_is_a_sentence(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:

@@ -87,7 +87,7 @@ def test_a_generator_that_is_just_starting_pauses_too(
     made: list[str] = []
     supervisor = SimpleNamespace(
         is_up=lambda: True,
-        states=lambda: [State(feed.NAME, state, 1, 0.0, Path(), "")],
+        states=lambda: [State(next(iter(feed.FEEDS)), state, 1, 0.0, Path(), "")],
         stop_service=lambda _: made.append("stop"),
         start_service=lambda _: made.append("start"),
     )
