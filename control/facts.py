@@ -1,5 +1,6 @@
 """What there is to say about each job: what `make status` shows, and `make doctor` judges."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -14,6 +15,7 @@ from sinks import postgres
 from sinks.errors import NotReadyError
 
 T = TypeVar("T")
+GATHERING_SECONDS = 3
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,12 @@ def _facts(settings: Settings, cluster: Cluster, name: str) -> Facts:
     job = newest.id if newest else ""
     going = job if newest and newest.unfinished else ""
     history = Journal(settings, name).runs()
+    lag = _asked(going, cluster.metric, ".pendingRecords")
+    # Flink gathers metrics when it is asked for them, and answers with what it had before.
+    deadline = time.monotonic() + GATHERING_SECONDS
+    while lag is None and newest and newest.state == "RUNNING" and time.monotonic() < deadline:
+        time.sleep(0.2)
+        lag = _asked(going, cluster.metric, ".pendingRecords")
     return Facts(
         job=name,
         id=newest.id if newest else None,
@@ -83,7 +91,7 @@ def _facts(settings: Settings, cluster: Cluster, name: str) -> Facts:
         restarts=_whole(_asked(going, cluster.job_metric, "numRestarts")),
         failure=_asked(job, cluster.last_failure),
         checkpoint_age=_asked(job, cluster.checkpoint_age),
-        lag=_whole(_asked(going, cluster.metric, ".pendingRecords")),
+        lag=_whole(lag),
         # A source's operator; only it has a name that begins so.
         rate=_asked(going, lambda job: cluster.metric(job, ".numRecordsInPerSecond", operator="Source__")),
         dead_letters=_whole(_asked(going, cluster.metric, ".dead_lettered")),

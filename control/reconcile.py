@@ -157,9 +157,10 @@ class Reconciliation:
             # Offsets are not records: a transaction takes one for its end, and what was aborted is not to be counted.
             report.produced = self._records.read()
         missing = report.produced - report.ledger - report.dead - report.repeats
-        if missing >= 0 and self._options.ledger == "staged":
-            if missing:
-                report.wrong.append(f"produced - (ledger + dead letters + repeats) = {missing:,}")
+        if not missing:
+            return
+        if report.moving or (missing > 0 and self._options.ledger == "staged"):
+            report.wrong.append(f"produced - (ledger + dead letters + repeats) = {missing:,}")
             return
         # The topic was read more than once, or nobody counted the repeats: they are what is left, unless less is left.
         report.repeats = report.produced - report.ledger - report.dead
@@ -169,7 +170,7 @@ class Reconciliation:
             report.notes.append(
                 "the topic was read again after a fresh start, so that repeats are not counted but reckoned"
             )
-        elif report.repeats:
+        else:
             report.notes.append("with ledger: upsert, repeats are not counted but reckoned")
 
     def _compare_documents(self, report: Report) -> None:

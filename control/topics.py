@@ -131,11 +131,12 @@ class Reader:
     """
 
     def __init__(self, settings: Settings, topics: Iterable[str]) -> None:
-        self._stack = contextlib.ExitStack()
-        self._consumer = self._stack.enter_context(_consumer(settings))
-        self._partitions = _partitions(self._consumer, topics)
-        self._consumer.assign(self._partitions)
-        self._consumer.seek_to_beginning()
+        with contextlib.ExitStack() as stack:
+            self._consumer = stack.enter_context(_consumer(settings))
+            self._partitions = _partitions(self._consumer, topics)
+            self._consumer.assign(self._partitions)
+            self._consumer.seek_to_beginning()
+            self._stack = stack.pop_all()
         self.count = 0
 
     def __enter__(self) -> Self:

@@ -6,9 +6,11 @@ import sys
 from rich.console import Console
 
 from conf.errors import command
-from conf.settings import load
+from conf.settings import Settings, load
 from control.jobs import ensure, resume, stop, submit
+from stack.waiting import waiting
 
+DOING = {"submit": "Submitting", "stop": "Stopping", "resume": "Resuming", "ensure": "Starting"}
 console = Console(highlight=False, soft_wrap=True)
 
 
@@ -38,17 +40,23 @@ def main(arguments: list[str] | None = None) -> int:
             sub.add_argument("--from", dest="restore", help="a savepoint's or checkpoint's path; default: the newest")
     options = parser.parse_args(arguments)
     settings = load()
+    with waiting(console, f"{DOING[options.command]} {options.job}"):
+        done = run(settings, options)
+    say(done)
+    return 0
+
+
+def run(settings: Settings, options: argparse.Namespace) -> str:
+    """Run a command, and say what it has come to."""
     if options.command == "stop":
-        say(f"Stopped. Savepoint: {stop(settings, options.job, say=say)}")
-        return 0
+        return f"Stopped. Savepoint: {stop(settings, options.job, say=say)}"
     if options.command == "ensure":
         job = ensure(settings, options.job, say=say)
     elif options.command == "submit":
         job = submit(settings, options.job, parallelism=options.parallelism, fresh=options.fresh, say=say)
     else:
         job = resume(settings, options.job, parallelism=options.parallelism, restore=options.restore, say=say)
-    say(f"Running: {settings.flink.url}/#/job/running/{job}/overview")
-    return 0
+    return f"Running: {settings.flink.url}/#/job/running/{job}/overview"
 
 
 if __name__ == "__main__":

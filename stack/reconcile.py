@@ -41,21 +41,19 @@ def table(report: Report) -> Table:
 
 def verdict(report: Report) -> str:
     """What the counts mean."""
-    if report.wrong:
-        said = "[bold red]Does not agree:[/] " + "; ".join(report.wrong) + "."
-    elif report.moving:
-        said = "[bold yellow]Can't be told yet.[/]"
-    else:
-        said = "[bold green]All agrees:[/] " + "; ".join(
-            [
-                *([] if report.notes else ["produced = ledger + dead letters + repeats"]),
-                "every total = the same total recomputed from the ledger",
-                *([] if report.documents is None else ["documents = ledger"]),
-            ]
-        )
-        said += "."
     if report.moving:
-        said += " It is not at rest: " + "; ".join(report.moving) + "."
+        said = "[bold yellow]Not at rest, so that nothing can be told:[/] " + "; ".join(report.moving) + "."
+        if report.wrong:
+            said += " For now: " + "; ".join(report.wrong) + "."
+    elif report.wrong:
+        said = "[bold red]Does not agree:[/] " + "; ".join(report.wrong) + "."
+    else:
+        agreed = [
+            *([] if report.notes else ["produced = ledger + dead letters + repeats"]),
+            "every total = the same total recomputed from the ledger",
+            *([] if report.documents is None else ["documents = ledger"]),
+        ]
+        said = "[bold green]All agrees:[/] " + "; ".join(agreed) + "."
     if report.notes:
         said += " Note: " + "; ".join(report.notes) + "."
     return said
