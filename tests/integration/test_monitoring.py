@@ -3,8 +3,8 @@
 from collections import defaultdict
 from collections.abc import Iterator
 
-import pytest
 import httpx
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from stack.layout import PortPlan
