@@ -1,4 +1,4 @@
-# Everything a user does with Citystream. `make` alone lists it.
+# Everything a user does with Citystream. `make` alone lists it by groups: a line `##@ NAME` begins one.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -24,7 +24,12 @@ NEEDS_MAVEN = command -v mvn >/dev/null || { echo "Maven is missing: apt install
 
 .PHONY: help
 help: ## List all targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "ARGS=--help shows the options of a command, as in make generate ARGS=--help."
+	@echo "PYTHON=python3.11 names the Python that .venv is made of. Settings are in conf/citystream.yaml."
+	@echo "Data, logs and addresses are in .stack; root's data in /var/lib/citystream, its programs in /var/cache/citystream."
 
 ##@ Setting up
 
@@ -37,6 +42,8 @@ $(BIN)/python:
 	@$(PYTHON) -m venv $(VENV)
 
 $(INSTALLED): requirements.lock pyproject.toml | $(BIN)/python
+	@$(NEEDS_JAVA)
+	@$(NEEDS_MAVEN)
 	@echo "Installing Python packages (the first time some 600 MB: PyFlink brings all of Flink)"
 	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
@@ -74,29 +81,33 @@ down: $(INSTALLED) ## Stop them; the data stays
 	@$(BIN)/python -m stack down
 
 .PHONY: clean
-clean: $(INSTALLED) ## Stop them and forget all their data
+clean: $(INSTALLED) ## Stop them and forget all data, logs, models, passwords and where jobs left off
 	@$(BIN)/python -m stack clean
 
 .PHONY: status
-status: $(INSTALLED) ## A table of all servers
+status: $(INSTALLED) ## All servers and jobs: since when, restarts, lag, last checkpoint
 	@$(BIN)/python -m stack status
 
 .PHONY: logs
 logs: $(INSTALLED) ## The last log lines of each server; SERVICE=kafka-1 shows one
 	@$(BIN)/python -m stack logs $(SERVICE)
 
+.PHONY: restart
+restart: $(INSTALLED) ## Restart one server and wait until it answers; SERVICE=taskmanager-1
+	@$(BIN)/python -m stack restart $(SERVICE)
+
 .PHONY: doctor
-doctor: $(INSTALLED) ## Check everything that can be checked, with a fix per finding
+doctor: $(INSTALLED) ## Check machine, servers, what `prepare` made, and jobs; a fix per finding
 	@$(BIN)/python -m stack doctor
 
 ##@ Streams
 
 .PHONY: prepare
-prepare: install ## Apply migrations and index templates, create topics
+prepare: install ## Create topics, apply migrations and index templates, load the districts; again: what is missing
 	@$(BIN)/python -m sinks.prepare
 
 .PHONY: submit
-submit: install ## Submit a job to Flink; JOB=deliveries; FRESH=1 although it could be resumed
+submit: install ## Submit a job to Flink, from the beginning of its topics; JOB=deliveries; FRESH=1 although it could be resumed
 	@$(BIN)/python -m stack.control submit $(JOB) $(if $(FRESH),--fresh)
 
 .PHONY: stop
@@ -108,7 +119,7 @@ resume: install ## Resume a job from its latest savepoint or checkpoint; JOB=del
 	@$(BIN)/python -m stack.control resume $(JOB)
 
 .PHONY: generate
-generate: $(INSTALLED) ## Generate orders into Kafka
+generate: $(INSTALLED) ## Generate orders into Kafka, 200 a second at the day's mean, until Ctrl-C
 	@$(BIN)/python -m generators.deliveries $(ARGS)
 
 .PHONY: backfill
@@ -140,7 +151,7 @@ kibana: $(INSTALLED) ## Import maps and dashboards into a Kibana; URL=http://loc
 	@$(BIN)/python -m kibana import $(if $(URL),--url $(URL)) $(ARGS)
 
 .PHONY: demo
-demo: install ## All of it: stack, job, orders, and after a minute the reconciliation
+demo: install ## All of it: stack, job, orders, after a minute the reconciliation; all goes on running
 	@$(BIN)/python -m stack.demo
 
 ##@ Working on Citystream
@@ -167,7 +178,7 @@ test: check $(JAR) ## Everything in `check`, the Java tests, and tests against r
 	$(BIN)/python -m pytest tests/integration tests/chaos
 
 .PHONY: chaos
-chaos: install $(INSTALLED_DEV) ## The kill tests in their long form
+chaos: install $(INSTALLED_DEV) ## The kill tests in their long form, on a stack of their own
 	@CITYSTREAM_CHAOS=long $(BIN)/python -m pytest tests/chaos
 
 .PHONY: test-compose
