@@ -1,4 +1,4 @@
-# Everything a user does with Citystream. `make` alone lists it.
+# Everything a user does with Citystream. `make` alone lists it by groups: a line `##@ NAME` begins one.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -31,7 +31,12 @@ INSTALL = $(if $(shell command -v uv 2>/dev/null),uv pip install --python $(BIN)
 
 .PHONY: help
 help: ## List all targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "ARGS=--help shows the options of a command, as in make generate ARGS=--help."
+	@echo "PYTHON=python3.11 names the Python that .venv is made of. Settings are in conf/citystream.yaml."
+	@echo "Data, logs and addresses are in .stack; root's data in /var/lib/citystream, its programs in /var/cache/citystream."
 
 ##@ Setting up
 
@@ -56,6 +61,8 @@ else
 endif
 
 $(INSTALLED): requirements.lock pyproject.toml | $(BIN)/python
+	@$(NEEDS_JAVA)
+	@$(NEEDS_MAVEN)
 	@echo "Installing Python packages (the first time some 600 MB: PyFlink brings all of Flink)"
 	@$(INSTALL) --require-hashes -r requirements.lock
 	@$(INSTALL) --quiet --no-deps --no-build-isolation --editable .
@@ -92,29 +99,33 @@ down: $(INSTALLED) ## Stop them; the data stays
 	@$(BIN)/python -m stack down
 
 .PHONY: clean
-clean: $(INSTALLED) ## Stop them and forget all their data
+clean: $(INSTALLED) ## Stop them and forget all data, logs, models, passwords and where jobs left off
 	@$(BIN)/python -m stack clean
 
 .PHONY: status
-status: $(INSTALLED) ## A table of all servers
+status: $(INSTALLED) ## All servers and jobs: since when, restarts, lag, last checkpoint
 	@$(BIN)/python -m stack status
 
 .PHONY: logs
 logs: $(INSTALLED) ## The last log lines of each server; SERVICE=kafka-1 shows one
 	@$(BIN)/python -m stack logs $(SERVICE)
 
+.PHONY: restart
+restart: $(INSTALLED) ## Restart one server and wait until it answers; SERVICE=taskmanager-1
+	@$(BIN)/python -m stack restart $(SERVICE)
+
 .PHONY: doctor
-doctor: $(INSTALLED) ## Check everything that can be checked, with a fix per finding
+doctor: $(INSTALLED) ## Check machine, servers, what `prepare` made, and jobs; a fix per finding
 	@$(BIN)/python -m stack doctor
 
 ##@ Streams
 
 .PHONY: prepare
-prepare: install ## Apply migrations and index templates, create topics
+prepare: install ## Create topics, apply migrations and index templates, load the districts; again: what is missing
 	@$(BIN)/python -m sinks.prepare
 
 .PHONY: submit
-submit: install ## Submit a job to Flink; JOB=deliveries; FRESH=1 although it could be resumed
+submit: install ## Submit a job to Flink, from the beginning of its topics; JOB=deliveries; FRESH=1 although it could be resumed
 	@$(BIN)/python -m stack.control submit $(JOB) $(if $(FRESH),--fresh)
 
 .PHONY: stop
@@ -126,7 +137,7 @@ resume: install ## Resume a job from its latest savepoint or checkpoint; JOB=del
 	@$(BIN)/python -m stack.control resume $(JOB)
 
 .PHONY: generate
-generate: $(INSTALLED) ## Generate orders into Kafka
+generate: $(INSTALLED) ## Generate orders into Kafka, 200 a second at the day's mean, until Ctrl-C
 	@$(BIN)/python -m generators.deliveries $(ARGS)
 
 .PHONY: backfill
@@ -158,7 +169,7 @@ kibana: $(INSTALLED) ## Import maps and dashboards into a Kibana; URL=http://loc
 	@$(BIN)/python -m kibana import $(if $(URL),--url $(URL)) $(ARGS)
 
 .PHONY: demo
-demo: install ## All of it: stack, job, orders, and after a minute the reconciliation
+demo: install ## All of it: stack, job, orders, after a minute the reconciliation; all goes on running
 	@$(BIN)/python -m stack.demo
 
 ##@ Working on Citystream
@@ -175,7 +186,7 @@ check: style ## Format, lint, types, layers and unit tests; needs no servers
 	@$(PYTEST) tests/unit
 
 .PHONY: style
-style: $(INSTALLED_DEV)
+style: $(INSTALLED_DEV) ## Format, lint, types and layers: `check` without the unit tests
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/lint-imports & layers=$$!; $(BIN)/mypy || { wait $$layers; exit 1; }; wait $$layers
@@ -196,7 +207,7 @@ test: style check-other $(JAR) ## `check`, `check-other`, the Java tests, and te
 	$(PYTEST) tests/integration tests/chaos --ignore=$(OWN_STACK)
 
 .PHONY: chaos
-chaos: install $(INSTALLED_DEV) ## The kill tests in their long form
+chaos: install $(INSTALLED_DEV) ## The kill tests in their long form, on a stack of their own
 	@CITYSTREAM_CHAOS=long $(BIN)/python -m pytest tests/chaos
 
 .PHONY: test-compose

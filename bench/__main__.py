@@ -4,7 +4,6 @@ Loads a topic with orders once, then reads it with each contestant in turn. Ten 
 ten of them for the memory of the Python workers.
 """
 
-import argparse
 import contextlib
 import os
 import subprocess
@@ -28,6 +27,7 @@ from rich.table import Table
 os.environ.setdefault("CITYSTREAM__STACK__DIRECTORY", ".stack-bench")
 os.environ.setdefault("CITYSTREAM__STACK__PORT_OFFSET", "2000")
 
+from conf.errors import Parser, command
 from conf.settings import ROOT, Settings, load
 from conf.streams import DELIVERIES
 from control import jobs, topics
@@ -370,9 +370,10 @@ def show(results: dict[str, Measured]) -> None:
             console.print(f"{one} / {other}: {ratio:,.2f} (promised: at least {promised:g})")
 
 
+@command
 def main() -> int:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser = Parser(prog="python -m bench", description=__doc__)
     parser.add_argument("--orders", type=int, default=10 * MILLION, help="orders in the topic (10,000,000)")
     parser.add_argument(
         "--minutes", type=float, default=10, help="of watching the Python workers' memory (10); 0: none"
@@ -381,8 +382,10 @@ def main() -> int:
     options = parser.parse_args()
     stack = [sys.executable, "-m", "stack"]
     results: dict[str, Measured] = {}
+    load()  # what is wrong with a setting is said before anything starts
     try:
-        subprocess.run([*stack, "up"], cwd=ROOT, check=True)
+        if subprocess.run([*stack, "up"], cwd=ROOT, check=False).returncode:
+            return 1
         for result in measure(options.orders, options.minutes):
             results[result.name] = result
             console.print(f"{result.name}: {result.rate:,.0f}/s")

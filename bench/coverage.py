@@ -5,7 +5,7 @@ by the carbon job's rules. Each past morning is forecast from what was known the
 that morning; mornings are grouped by how many months of history they had.
 """
 
-import argparse
+import sys
 from datetime import date
 from decimal import Decimal
 
@@ -15,6 +15,7 @@ from rich.table import Table
 
 from conf import factors
 from conf.city.places import Complex, complexes
+from conf.errors import Parser, command
 from conf.settings import Settings, load
 from forecast.backtest import SHOWN_DAYS, judged, run, within
 from forecast.history import History
@@ -86,9 +87,10 @@ def covered(past: Replay, first: date, nominal: float) -> dict[tuple[str, str], 
     return found
 
 
-def main(arguments: list[str] | None = None) -> None:
+@command
+def main(arguments: list[str] | None = None) -> int:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m bench.coverage", description=__doc__)
+    parser = Parser(prog="python -m bench.coverage", description=__doc__)
     parser.add_argument(
         "--seeds", type=int, nargs="+", default=[*range(101, 111)], help="of the simulator (101 to 110)"
     )
@@ -113,7 +115,8 @@ def main(arguments: list[str] | None = None) -> None:
                 mean = (f"{share:.1f}" for share in np.nanmean(there, axis=0))
                 table.add_row(f"{low} to {high}", *mean, f"{np.nanmin(each):.0f} to {np.nanmax(each):.0f}")
         console.print(table)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

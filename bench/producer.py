@@ -6,7 +6,6 @@ rate stands the processor time per record, which other work on the machine distu
 run and deleted afterwards.
 """
 
-import argparse
 import secrets
 import statistics
 import sys
@@ -20,7 +19,7 @@ from kafka import KafkaAdminClient, KafkaProducer
 from kafka.admin import NewTopic
 
 from conf import settings
-from conf.errors import command
+from conf.errors import Parser, command
 from generators.brokers import PRODUCER_CONFIG, GeneratorError, wait_for_brokers
 from generators.deliveries.orders import Plan
 from generators.producing import Run, produce
@@ -100,7 +99,7 @@ def made(clock: Clock, count: int, plan: Plan) -> None:
 @command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print the table."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m bench.producer", description="Compare the order generator with a bare kafka-python producer."
     )
     parser.add_argument("--count", type=int, default=100_000, help="records per round (now %(default)s)")

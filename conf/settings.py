@@ -3,16 +3,30 @@
 Longer than other modules, because every setting stands here, once.
 """
 
+import difflib
+import fnmatch
+import functools
 import os
 import re
+import sys
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
 from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -25,6 +39,11 @@ from conf.errors import CitystreamError
 
 ROOT = Path(__file__).resolve().parent.parent
 FILE = ROOT / "conf" / "citystream.yaml"
+HOST = "127.0.0.1"  # of the local stack: nothing of it is to be reached from another machine
+_PREFIX = "CITYSTREAM__"
+_ADDRESS = ("url", "bootstrap_servers")
+# Variables beside the settings: the long form of kill tests and their seed, and the mark of a stack's own processes.
+_OTHERS = {"CITYSTREAM_CHAOS", "CITYSTREAM_CHAOS_SEED", "CITYSTREAM_STACK"}
 
 # The names that other tools rely on, and where each belongs in the settings.
 ADDRESSES = {
@@ -57,6 +76,32 @@ class SettingsError(CitystreamError):
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@functools.cache
+def _regions() -> tuple[str, ...]:
+    """The codes of conf/city/districts.yaml, which conf.districts reads whole."""
+    text = (FILE.parent / "city" / "districts.yaml").read_text(encoding="utf-8")
+    return tuple(district["code"] for district in yaml.safe_load(text)["districts"])
+
+
+def _known_regions(stations: dict[str, str]) -> dict[str, str]:
+    """Weather stations by region; a region of a city that is not ours is taken as it is."""
+    cities = {code[:2] for code in _regions()}
+    for region in stations:
+        if len(region) != 5 or not region.isdecimal() or (region[:2] in cities and region not in _regions()):
+            msg = f"there is no region {region}: {_nearest(region, _regions())} (conf/city/districts.yaml)"
+            raise ValueError(msg)
+    return stations
+
+
+def _nearest(name: str, known: tuple[str, ...]) -> str:
+    """Which of the known names may be meant."""
+    (found,) = difflib.get_close_matches(name, known, n=1, cutoff=0)
+    return f"did you mean {found}?"
+
+
+Stations = Annotated[dict[str, str], AfterValidator(_known_regions)]
 
 
 class Kafka(_Section):
@@ -270,7 +315,7 @@ class Carbon(_Section):
     state_backend: Literal["rocksdb", "hashmap"]
     gather_seconds: float = Field(gt=0)
     station: str = Field(min_length=1)
-    stations: dict[str, str]
+    stations: Stations
 
 
 class Forecast(_Section):
@@ -370,7 +415,7 @@ class Pollers(_Section):
     sido: str = Field(pattern=r"^[0-9]{2}$")
     page_size: int = Field(ge=1)
     assumed_complexes: int = Field(ge=1)
-    stations: dict[str, str] = Field(min_length=1)
+    stations: Stations = Field(min_length=1)
     rate_per_second: float = Field(gt=0)
     concurrency: int = Field(ge=1)
     timeout_seconds: float = Field(gt=0)
@@ -408,17 +453,51 @@ class Stack(_Section):
     task_managers: int = Field(ge=1)
     slots_per_task_manager: int = Field(ge=1)
 
+    @model_validator(mode="after")
+    def _has_possible_ports(self) -> Self:
+        for name, value in self.ports:
+            for number in value if isinstance(value, tuple) else (value,):
+                # Each TaskManager has a port for metrics, after the JobManager's.
+                last = number + self.port_offset + (self.task_managers if name == "metrics" else 0)
+                if not number + self.port_offset >= 1024 or last > 65535:
+                    msg = (
+                        f"port_offset {self.port_offset} moves ports.{name} from {number} to "
+                        f"{number + self.port_offset}; ports are 1024 to 65535"
+                    )
+                    raise ValueError(msg)
+        return self
+
     @property
     def path(self) -> Path:
         """The stack's directory, absolute; a relative setting counts from the repository's root."""
         return ROOT / self.directory
+
+    @property
+    def temporary(self) -> Path:
+        """What programs that act on the stack need for a moment; for its owner only."""
+        return self.path / "tmp"
+
+    def addresses(self) -> dict[str, str]:
+        """Where its servers answer, by the names that all tools use; passwords are in its env file."""
+
+        def at(port: int) -> str:
+            return f"{HOST}:{port + self.port_offset}"
+
+        return {
+            "KAFKA_BOOTSTRAP_SERVERS": ",".join(map(at, self.ports.kafka)),
+            "POSTGRES_URL": f"postgresql://citystream@{at(self.ports.postgres)}/citystream",
+            "ELASTICSEARCH_URL": f"http://{at(self.ports.elasticsearch)}",
+            "FLINK_URL": f"http://{at(self.ports.flink)}",
+            "BOARD_URL": f"http://{at(self.ports.board)}",
+            "SIMULATOR_URL": f"http://{at(self.ports.simulator)}",
+        }
 
 
 class Settings(BaseSettings):
     """All settings, validated. Read them with `load()`."""
 
     model_config = SettingsConfigDict(
-        env_prefix="CITYSTREAM__", env_nested_delimiter="__", extra="forbid", frozen=True, yaml_file=FILE
+        env_prefix=_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, yaml_file=FILE
     )
 
     time_zone: str
@@ -460,8 +539,44 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """First wins: the servers' addresses, then the environment, then the file."""
-        return InitSettingsSource(settings_cls, _addresses()), env_settings, YamlConfigSettingsSource(settings_cls)
+        """First wins: the environment, the chosen stack's env file, the file, and last the chosen stack's ports."""
+        return (
+            InitSettingsSource(settings_cls, _by_section(os.environ)),
+            env_settings,
+            _EnvFile(settings_cls),
+            YamlConfigSettingsSource(settings_cls),
+            _StackAddresses(settings_cls),
+        )
+
+
+class _Chosen(BaseModel):
+    """The part of the settings that says which local stack is meant."""
+
+    stack: Stack
+
+
+class _StackSource(PydanticBaseSettingsSource):
+    """Settings that come from the stack which the others choose."""
+
+    def get_field_value(self, field: object, field_name: str) -> tuple[Any, str, bool]:
+        raise NotImplementedError  # the sections are made as a whole
+
+
+class _EnvFile(_StackSource):
+    """Addresses and secrets of the stack while it is up."""
+
+    def __call__(self) -> dict[str, Any]:
+        directory = self.current_state.get("stack", {}).get("directory")
+        if directory is None:
+            directory = YamlConfigSettingsSource(self.settings_cls)()["stack"]["directory"]
+        return _by_section(read_env_file(ROOT / directory / "env"))
+
+
+class _StackAddresses(_StackSource):
+    """Where the stack's servers would answer."""
+
+    def __call__(self) -> dict[str, Any]:
+        return _by_section(_Chosen.model_validate(self.current_state).stack.addresses())
 
 
 def read_env_file(path: Path) -> dict[str, str]:
@@ -472,10 +587,8 @@ def read_env_file(path: Path) -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
 
 
-def _addresses() -> dict[str, dict[str, Any]]:
-    """Server addresses and secrets: the process environment first, then the running local stack's env file."""
-    directory = os.environ.get("CITYSTREAM__STACK__DIRECTORY") or ".stack"
-    known = {**read_env_file(ROOT / directory / "env"), **os.environ}
+def _by_section(known: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Server addresses and secrets, put where they belong in the settings."""
     found: dict[str, dict[str, Any]] = {}
     for name, (section, key) in ADDRESSES.items():
         if known.get(name):
@@ -483,12 +596,38 @@ def _addresses() -> dict[str, dict[str, Any]]:
     return found
 
 
+def _names(model: type[BaseModel], prefix: str) -> Iterator[str]:
+    """The environment variable of each setting; a `*` stands for a key of one's own."""
+    for name, field in model.model_fields.items():
+        yield (variable := f"{prefix}{name.upper()}")
+        kinds = [field.annotation, *get_args(field.annotation)]
+        own_keys = get_origin(field.annotation) is dict
+        for kind in kinds:
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                yield from _names(kind, f"{variable}__*__" if own_keys else f"{variable}__")
+        if own_keys:
+            yield f"{variable}__*"
+
+
+def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
+    """A misspelt variable would have no effect, in silence."""
+    known = tuple(_names(Settings, _PREFIX))
+    for name in sorted(environment):
+        upper = name.upper()
+        if not upper.startswith("CITYSTREAM_") or upper in _OTHERS:
+            continue
+        if not any(fnmatch.fnmatchcase(upper, pattern) for pattern in known):
+            msg = f"The environment has {name}, which is no setting: {_nearest(upper, known)}"
+            raise SettingsError(msg)
+
+
 def load() -> Settings:
     """Read and validate all settings.
 
     Raises:
-        SettingsError: names each key that is missing, unknown or out of range.
+        SettingsError: names each key or variable that is missing, unknown or out of range.
     """
+    _refuse_unknown_variables(os.environ)
     try:
         return Settings()
     except ValidationError as error:
@@ -497,3 +636,33 @@ def load() -> Settings:
     except yaml.YAMLError as error:
         message = f"{FILE.relative_to(ROOT)} is not valid YAML: {error}"
         raise SettingsError(message) from None
+
+
+def serving(*sections: str) -> Settings:
+    """All settings, for a command that is about to talk to servers; says on standard error whose they are.
+
+    Args:
+        sections: those of the servers, such as `kafka`.
+
+    Raises:
+        SettingsError: a setting is wrong, or the chosen stack is down and the environment does not name a server.
+    """
+    settings = load()
+    needed = [name for name, (section, key) in ADDRESSES.items() if section in sections and key.endswith(_ADDRESS)]
+    named = [name for name in needed if os.environ.get(name) or _variable(name) in os.environ]
+    missing = [name for name in needed if name not in {*named, *read_env_file(settings.stack.path / "env")}]
+    if missing:
+        message = (
+            f"The stack in {settings.stack.directory} is down: `make up` starts it. For servers of your own, set "
+            f"{', '.join(missing)}."
+        )
+        raise SettingsError(message)
+    whose = [] if len(named) == len(needed) else [f"the stack in {settings.stack.directory}"]
+    whose += [f"the servers in {', '.join(named)}"] if named else []
+    print(f"Acting on {' and '.join(whose)}.", file=sys.stderr)
+    return settings
+
+
+def _variable(name: str) -> str:
+    """The variable of a setting that also has a name of its own."""
+    return _PREFIX + "__".join(ADDRESSES[name]).upper()

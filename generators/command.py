@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from conf.errors import INTERRUPTED
+from conf.errors import INTERRUPTED, Parser
 from conf.settings import Generator, Settings
 from conf.streams import Stream
 from generators.brokers import wait_for_brokers
@@ -35,7 +35,7 @@ def parser(stream: Stream, description: str, default: Generator, plan_type: type
     defaults: dict[str, Any] = {each.name: each.default for each in fields(plan_type)}
     usual = defaults["malformed_kinds"]
     unusual = ", ".join(kind for kind in damages if kind not in usual)
-    made = argparse.ArgumentParser(
+    made = Parser(
         prog=f"python -m {stream.feed}",
         description=description,
         epilog=f"Defaults come from conf/citystream.yaml, section {stream.name}.generator. SIGINT or SIGTERM ends the "

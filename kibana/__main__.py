@@ -4,7 +4,7 @@ import argparse
 import importlib.util
 import sys
 
-from conf.errors import command
+from conf.errors import Parser, command
 from conf.settings import ROOT, load
 from conf.streams import STREAMS
 from kibana.importing import await_ready, client, dashboard, import_file
@@ -41,7 +41,7 @@ def import_all(arguments: argparse.Namespace) -> None:
 @command
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; 0 when all is well."""
-    parser = argparse.ArgumentParser(prog="python -m kibana", description=__doc__)
+    parser = Parser(prog="python -m kibana", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     part = commands.add_parser("build", help="write conf/kibana/*.ndjson")
     part.set_defaults(run=build)

@@ -5,8 +5,8 @@ import sys
 
 from rich.console import Console
 
-from conf.errors import command
-from conf.settings import Settings, load
+from conf.errors import Parser, command
+from conf.settings import Settings, serving
 from control.jobs import ensure, resume, stop, submit
 from stack.waiting import waiting
 
@@ -22,7 +22,7 @@ def say(text: str) -> None:
 @command
 def main(arguments: list[str] | None = None) -> int:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m stack.control", description=__doc__)
+    parser = Parser(prog="python -m stack.control", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     for name, text in (
         ("submit", "start a job from the beginning of its topics; refused where it can be resumed"),
@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
         if name == "resume":
             sub.add_argument("--from", dest="restore", help="a savepoint's or checkpoint's path; default: the newest")
     options = parser.parse_args(arguments)
-    settings = load()
+    settings = serving("flink")
     with waiting(console, f"{DOING[options.command]} {options.job}"):
         done = run(settings, options)
     say(done)

@@ -3,7 +3,6 @@
 What it shows at the end are the queries of sql/highlights, each with its title in the first line.
 """
 
-import argparse
 import contextlib
 import sys
 import time
@@ -15,7 +14,7 @@ from rich.live import Live
 from rich.table import Table
 
 from conf.city.places import districts
-from conf.errors import command
+from conf.errors import Parser, command
 from conf.settings import ROOT, Settings, load
 from conf.streams import STREAMS
 from control import jobs, topics
@@ -128,7 +127,7 @@ def demo(name: str, seconds: float) -> int:
 @command
 def main() -> int:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m stack.demo", description=__doc__)
+    parser = Parser(prog="python -m stack.demo", description=__doc__)
     parser.add_argument("--stream", default=reconcilable()[0], choices=reconcilable())
     parser.add_argument("--seconds", type=float, default=60, help="how long to watch before the reconciliation (60)")
     options = parser.parse_args()

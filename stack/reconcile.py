@@ -5,14 +5,13 @@ topic, the dead letters, the ledger, the totals and the documents. With `--repai
 are set right from it.
 """
 
-import argparse
 import sys
 
 from rich.console import Console
 from rich.table import Table
 
-from conf.errors import command
-from conf.settings import Settings, load
+from conf.errors import Parser, command
+from conf.settings import Settings, serving
 from control.reconcile import Report, reconcilable, reconciliation
 from stack.layout import Layout
 from stack.servers import feed
@@ -88,12 +87,12 @@ def reconcile(settings: Settings, name: str, *, wait: float, repair: bool = Fals
 @command
 def main(arguments: list[str] | None = None) -> int:
     """The command line: 0 when all agrees."""
-    parser = argparse.ArgumentParser(prog="python -m stack.reconcile", description=__doc__)
+    parser = Parser(prog="python -m stack.reconcile", description=__doc__)
     parser.add_argument("streams", nargs="*", metavar="STREAM", help=f"default: {', '.join(reconcilable())}")
     parser.add_argument("--wait", type=float, default=60, metavar="SECONDS", help="for the job to catch up (60)")
     parser.add_argument("--repair", action="store_true", help="set totals that differ right from the ledger")
     options = parser.parse_args(arguments)
-    settings = load()
+    settings = serving("kafka", "postgres", "elasticsearch", "flink")
     with feed.paused(Layout.of(settings.stack)):
         reports = [
             reconcile(settings, name, wait=options.wait, repair=options.repair)

@@ -16,8 +16,8 @@ from rich.table import Table
 
 from apis import calendar
 from apis.client import SystemClock
-from conf.errors import command
-from conf.settings import Settings, SettingsError, load
+from conf.errors import Parser, command
+from conf.settings import Settings, SettingsError, load, serving
 from generators.brokers import GeneratorError, client, wait_for_brokers
 from generators.pollers.carbon import messages
 from generators.pollers.carbon.plan import Estimate, Period
@@ -200,8 +200,8 @@ def _month(text: str) -> date:
         raise argparse.ArgumentTypeError(msg) from None
 
 
-def _parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(
+def _parser() -> Parser:
+    top = Parser(
         prog="python -m generators.pollers",
         description="Fetch complexes, energy use and weather from the public APIs into Kafka.",
         epilog="Settings: section pollers of conf/citystream.yaml. However a run ends, the next one goes on "
@@ -226,6 +226,14 @@ def _parser() -> argparse.ArgumentParser:
     return top
 
 
+def _settings(options: argparse.Namespace) -> Settings:
+    settings = load()
+    if options.command == "status" or getattr(options, "dry_run", False):
+        return settings
+    asked = [] if settings.pollers.data_go_kr_url or options.command == "republish" else ["simulator"]
+    return serving("kafka", *asked)
+
+
 _COMMANDS = {"backfill": backfill, "watch": watch, "status": status, "republish": republish}
 
 
@@ -242,7 +250,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.first and options.last and options.last < options.first:
             parser.error("--to lies before --from")
     try:
-        return _COMMANDS[options.command](load(), options)
+        return _COMMANDS[options.command](_settings(options), options)
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 2

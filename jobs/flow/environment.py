@@ -11,9 +11,9 @@ from pyflink.table import StreamTableEnvironment
 
 import apis
 import conf
-from conf.settings import Settings, SettingsError, load
+from conf.errors import CitystreamError
+from conf.settings import Settings, load, serving
 from control.single import refuse_second
-from sinks.errors import NotReadyError
 
 
 def environment(
@@ -68,9 +68,10 @@ def submit(
     """
     for package in (apis, conf, *carrying):
         cloudpickle.register_pickle_by_value(package)
+    documents = ["elasticsearch"] if getattr(load(), name).documents else []
     try:
-        settings = load()
+        settings = serving("kafka", "postgres", *documents)
         refuse_second(settings, name)
         build(settings).execute(name)
-    except (SettingsError, NotReadyError) as error:
+    except CitystreamError as error:
         sys.exit(str(error))

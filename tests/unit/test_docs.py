@@ -127,7 +127,7 @@ def unknown_variables(text: str) -> list[str]:
 
 def missing_files(text: str) -> list[str]:
     """Modules that `python -m` is to run, and paths from the root, that are not there. CAPITALS stand for any name."""
-    modules = {m for line in code(text) for m in re.findall(r"\bpython -m ([a-z_.]+)", line)} - {
+    modules = {m for line in code(text) for m in re.findall(r"\bpython -m ([a-z_.]+)(?![\w.])", line)} - {
         "pip",
         "pytest",
         "venv",

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import subprocess
 import tomllib
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -106,3 +107,45 @@ def test_a_file_has_one_subject() -> None:
     sources = {str(path.relative_to(ROOT)): path for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
     found = {name for name, path in sources.items() if too_long(name, path.read_text(encoding="utf-8"))}
     assert found - LONG_YET == set()
+
+
+def mains() -> dict[str, ast.FunctionDef]:
+    """The `main` of every module that is a command of its own; that of a job is run by Flink's client."""
+    found = {}
+    for path in (path for package in PACKAGES for path in (ROOT / package).rglob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        job = "jobs" in path.relative_to(ROOT).parts
+        if not job and 'if __name__ == "__main__"' in text:
+            for node in ast.parse(text).body:
+                if isinstance(node, ast.FunctionDef) and node.name == "main":
+                    found[str(path.relative_to(ROOT))] = node
+    return found
+
+
+def test_what_goes_wrong_in_a_command_is_a_sentence() -> None:
+    """`conf.errors.command` prints it; nothing else turns errors into exit codes."""
+    assert {"stack/__main__.py", "stack/control.py", "sinks/prepare.py", "forecast/train.py"} <= mains().keys()
+    bare = {
+        name
+        for name, main in mains().items()
+        if "command" not in {node.id for node in main.decorator_list if isinstance(node, ast.Name)}
+    }
+    assert bare == set()
+
+
+def test_options_are_written_in_full() -> None:
+    """`conf.errors.Parser` refuses shortened ones; argparse's own takes them in silence."""
+    texts = {path: path.read_text(encoding="utf-8") for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
+    assert [path.name for path, text in texts.items() if "argparse.ArgumentParser(" in text] == []
+
+
+def test_make_help_shows_every_target_under_its_group() -> None:
+    shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    groups = re.findall(r"^##@ (.+)$", makefile, re.MULTILINE)
+    assert groups
+    assert [line for line in shown.splitlines() if line in groups] == groups
+    for target in re.findall(r"^\.PHONY: (\S+)$", makefile, re.MULTILINE):
+        assert f"make {target} " in shown, target
+    assert "PYTHON=" in shown
+    assert "/var/lib/citystream" in shown

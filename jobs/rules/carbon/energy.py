@@ -7,9 +7,8 @@ body. Beside each quantity stands an amount in KRW (`elect`, `gas`, `heat`, `wat
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from apis import data_go_kr
 from apis.answers import RefusedError, UnreadableError
-from apis.data_go_kr import Item
+from apis.data_go_kr import NO_DATA, Item, read_body
 from jobs.rules.fields import MONTH, Reason, RejectedError, fetched, key_part, number, present, same_key
 
 # The quantities of an item of the answer, and their units: kWh, m3, m3, Mcal. Hot water (`hwaterHot`, ton) comes out of
@@ -72,12 +71,12 @@ def seen(record: tuple[Any, ...]) -> tuple[Any, ...]:
 def _item(body: bytes) -> Item:
     """The item of an answer that is one; pollers count it as fetched by the same rules."""
     try:
-        answer = data_go_kr.read_body(body)
+        answer = read_body(body)
     except RefusedError as error:
         raise RejectedError(Reason.API_ERROR, str(error)[:400]) from error
     except UnreadableError as error:
         raise RejectedError(Reason(error.flaw.value), str(error)) from error
-    if answer.code == data_go_kr.NO_DATA:
+    if answer.code == NO_DATA:
         raise RejectedError(Reason.API_ERROR, f"{answer.code} {answer.message}"[:400])
     if not answer.items:
         raise RejectedError(Reason.MISSING_FIELD, "body/item")
