@@ -102,7 +102,7 @@ def test_sums_may_be_negative_and_a_bucket_may_be_a_minute(settings: Settings) -
     tables.create_temporary_view("literals", named)
     tables.execute_sql(
         "CREATE TEMPORARY VIEW sales AS SELECT CAST(ticket_id AS STRING) AS ticket_id, CAST(kind AS STRING) AS kind,"
-        " CAST(CAST(at AS TIMESTAMP(3)) AS TIMESTAMP_LTZ(3)) AS at, CAST(show_id AS STRING) AS show_id,"
+        " CAST(CAST(`at` AS TIMESTAMP(3)) AS TIMESTAMP_LTZ(3)) AS `at`, CAST(show_id AS STRING) AS show_id,"
         " CAST(region AS STRING) AS region, price FROM literals"
     )
     sums = list(SALES.sums)
