@@ -31,12 +31,13 @@ def counted(
     tables: StreamTableEnvironment, facts: str, ledger: Ledger, totals: Sequence[Total], *, name: str
 ) -> DataStream:
     """What totals need of each row of the view `facts`, which has the ledger's columns: id, buckets, keys and sums."""
-    *others, last = ledger.key
+    # In quotes: a column may have a name that is a word of SQL.
+    *others, last = (f"`{column}`" for column in ledger.key)
     # With the length of all but the last, no two keys have the same id.
     parts = [part for column in others for part in (f"CAST(CHAR_LENGTH({column}) AS STRING)", column)]
     selected = {"id": f"CONCAT_WS('|', {', '.join([*parts, last])})" if others else last}
-    selected |= {total.bucket: BUCKETS[total.bucket][0].format(time=ledger.time) for total in totals}
-    selected |= {total.key: total.key for total in totals if total.key}
+    selected |= {total.bucket: BUCKETS[total.bucket][0].format(time=f"`{ledger.time}`") for total in totals}
+    selected |= {total.key: f"`{total.key}`" for total in totals if total.key}
     selected |= ledger.sums
     listed = ", ".join(f"{expression} AS `{column}`" for column, expression in selected.items())
     return rows(tables, "counted", name=f"{name}/counted", columns=listed, facts=facts)

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import cloudpickle
 import pytest
+from pyflink.common import Instant, Row, Types
 
 import conf
 import jobs
@@ -93,18 +94,15 @@ def test_sums_may_be_negative_and_a_bucket_may_be_a_minute(settings: Settings) -
     given = facts()
     env, tables = environment(settings, state_backend="hashmap")
     env.set_parallelism(1)
-    literals = ", ".join(
-        f"('{ticket}', '{kind}', '{at.astimezone(ZoneInfo(settings.time_zone)):%Y-%m-%d %H:%M:%S.%f}', '{show}', "
-        f"{'CAST(NULL AS STRING)' if region is None else repr(region)}, {price})"
+    row_type = Types.ROW_NAMED(
+        ["ticket_id", "kind", "at", "show_id", "region", "price"],
+        [Types.STRING(), Types.STRING(), Types.INSTANT(), Types.STRING(), Types.STRING(), Types.INT()],
+    )
+    rows = [
+        Row(ticket, kind, Instant.of_epoch_milli(round(at.timestamp() * 1000)), show, region, price)
         for ticket, kind, at, show, region, price in given
-    )
-    named = tables.sql_query(f"VALUES {literals}").alias("ticket_id", "kind", "at", "show_id", "region", "price")
-    tables.create_temporary_view("literals", named)
-    tables.execute_sql(
-        "CREATE TEMPORARY VIEW sales AS SELECT CAST(ticket_id AS STRING) AS ticket_id, CAST(kind AS STRING) AS kind,"
-        " CAST(CAST(at AS TIMESTAMP(3)) AS TIMESTAMP_LTZ(3)) AS at, CAST(show_id AS STRING) AS show_id,"
-        " CAST(region AS STRING) AS region, price FROM literals"
-    )
+    ]
+    tables.create_temporary_view("sales", env.from_collection(rows, row_type))
     sums = list(SALES.sums)
     firsts = first_per_key(counted(tables, "sales", SALES, TOTALS, name="test"), "id", ttl_hours=1, name="test")
     partials = combine(firsts, TOTALS, sums, every_seconds=0.05, name="test")

@@ -26,7 +26,7 @@ import org.apache.flink.table.types.logical.RowType;
  * checkpoint is complete, one ordinary transaction inserts the epoch into the ledger and notes the token as committed, so that
  * committing it again does nothing. The staging table is dropped after that; a reader that keeps it holds nobody up.
  *
- * <p><b>It needs</b> the schema {@code staging} ({@code sql/postgres/*_sta*.sql}) and a unique key on the table. Without
+ * <p><b>It needs</b> the schema {@code staging} of {@code sql/postgres} and a unique key on the table. Without
  * checkpoints rows appear when the input ends. The key, not the sink, absorbs what the source delivers twice.
  */
 public final class StagedCommitSink implements Sink<RowData>, SupportsCommitter<Epoch>, SupportsWriterState<RowData, Epoch> {
