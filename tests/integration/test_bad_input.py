@@ -62,6 +62,10 @@ BAD: dict[str, tuple[bytes | None, str]] = {
     "an id that is too long": (order(order_id="x" * 65), "too-long"),
     "an empty id": (order(order_id=""), "out-of-range"),
     "a region that is none": (order(region="Daegu"[:4]), "out-of-range"),
+    "a region of letters": (order(region="Daegu"), "out-of-range"),
+    "a region of five digits and a line's end": (order(region="27260\n"), "out-of-range"),
+    "other digits": (order(region="\uff12\uff17\uff12\uff16\uff10"), "out-of-range"),
+    "a time without an offset": (order(ordered_at="2026-11-20T15:30:00"), "wrong-type"),
 }
 
 
@@ -76,7 +80,7 @@ def outcome(servers: None) -> Iterator[dict[str, object]]:
         deliveries.send(settings, order(), *values)
         deliveries.send(settings, order(), order(pay=1), key=b"another key")  # the id of the first again, twice
         deliveries.send(settings, order(order_id="good-2", extra={"nested": [1, {"deep": None}]}, complex_id=None))
-        deliveries.send(settings, order(order_id="good-3", complex_id=..., ordered_at="2026-11-20T14:59:59.999Z"))
+        deliveries.send(settings, order(order_id="good-3", complex_id=..., ordered_at="2026-11-20T23:59:59.999+0900"))
         slate.await_that(
             lambda: len(deliveries.ledger_ids(settings)) >= 3 and len(deliveries.dead_letters(settings)) >= len(values),
             90,

@@ -1,9 +1,12 @@
 """Rules of this code base that no linter knows."""
 
+import math
 import re
 import tomllib
 import xml.etree.ElementTree as ET
 from pathlib import Path
+
+from sinks.kafka import DEAD_LETTER_BYTES
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -46,3 +49,10 @@ def test_whoever_sets_timers_in_python_has_them_in_checkpoints() -> None:
     setters = {name for name, text in texts.items() if setting.search(text)}
     assert setters >= {"gather.py", "forecasts.py"}
     assert {name for name in setters if "timers_in_checkpoints(" not in texts[name]} == set()
+
+
+def test_a_dead_letter_fits_its_topic() -> None:
+    java = ROOT / "sinks" / "java" / "src" / "main" / "java" / "citystream" / "records" / "DeadLetter.java"
+    largest = re.search(r"int MAX_BYTES = ([0-9* ]+);", java.read_text(encoding="utf-8"))
+    assert largest is not None
+    assert math.prod(map(int, largest[1].split("*"))) == DEAD_LETTER_BYTES

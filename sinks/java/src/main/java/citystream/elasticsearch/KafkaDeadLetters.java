@@ -4,7 +4,7 @@ import citystream.records.DeadLetter;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.Instant;
-import java.util.Map;
+import java.util.Properties;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
@@ -33,9 +33,7 @@ final class KafkaDeadLetters implements DeadLetters {
 
     KafkaDeadLetters(String bootstrapServers, String topic, String index) {
         this(topic, index, () -> new KafkaProducer<>(
-                Map.of("bootstrap.servers", bootstrapServers, "acks", "all", "enable.idempotence", true,
-                        "max.request.size", DeadLetter.MAX_BYTES, "max.block.ms", 20_000, "delivery.timeout.ms", 60_000, "request.timeout.ms", 20_000),
-                new ByteArraySerializer(), new ByteArraySerializer()));
+                properties(bootstrapServers), new ByteArraySerializer(), new ByteArraySerializer()));
     }
 
     KafkaDeadLetters(String topic, String index, Supplier<Producer<byte[], byte[]>> connect) {
@@ -47,6 +45,18 @@ final class KafkaDeadLetters implements DeadLetters {
             made.setDaemon(true);
             return made;
         });
+    }
+
+    private static Properties properties(String bootstrapServers) {
+        Properties properties = new Properties();
+        properties.put("bootstrap.servers", bootstrapServers);
+        properties.put("acks", "all");
+        properties.put("enable.idempotence", true);
+        properties.put("max.request.size", DeadLetter.MAX_BYTES);
+        properties.put("max.block.ms", 20_000);
+        properties.put("delivery.timeout.ms", 60_000);
+        properties.put("request.timeout.ms", 20_000);
+        return properties;
     }
 
     @Override
