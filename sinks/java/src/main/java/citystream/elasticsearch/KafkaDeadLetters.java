@@ -10,15 +10,14 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.function.Supplier;
-
 import org.apache.flink.kafka.shaded.org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.flink.kafka.shaded.org.apache.kafka.clients.producer.Producer;
 import org.apache.flink.kafka.shaded.org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.flink.kafka.shaded.org.apache.kafka.common.serialization.ByteArraySerializer;
 
 /**
- * Dead letters on a Kafka topic, acknowledged by all replicas. The producer is made with the first of them, on a
- * thread of its own, because Kafka's {@code send} blocks while no broker answers.
+ * Dead letters on a Kafka topic, acknowledged by all replicas. The producer is made with the first of them, on a thread
+ * of its own, because Kafka's {@code send} blocks while no broker answers.
  */
 final class KafkaDeadLetters implements DeadLetters {
 
@@ -32,8 +31,11 @@ final class KafkaDeadLetters implements DeadLetters {
     private Producer<byte[], byte[]> producer;
 
     KafkaDeadLetters(String bootstrapServers, String topic, String index) {
-        this(topic, index, () -> new KafkaProducer<>(
-                properties(bootstrapServers), new ByteArraySerializer(), new ByteArraySerializer()));
+        this(
+                topic,
+                index,
+                () -> new KafkaProducer<>(
+                        properties(bootstrapServers), new ByteArraySerializer(), new ByteArraySerializer()));
     }
 
     KafkaDeadLetters(String topic, String index, Supplier<Producer<byte[], byte[]>> connect) {
@@ -68,8 +70,13 @@ final class KafkaDeadLetters implements DeadLetters {
                     producer = connect.get();
                 }
                 Document.Source source = document.source();
-                DeadLetter letter = new DeadLetter("document-rejected", detail, source.topic(), source.partition(),
-                        source.offset(), document.body());
+                DeadLetter letter = new DeadLetter(
+                        "document-rejected",
+                        detail,
+                        source.topic(),
+                        source.partition(),
+                        source.offset(),
+                        document.body());
                 byte[] value = letter.json(Instant.now());
                 producer.send(new ProducerRecord<>(topic, key(document, letter), value), (metadata, error) -> {
                     if (error == null) {
@@ -94,7 +101,9 @@ final class KafkaDeadLetters implements DeadLetters {
                 ? String.join("|", index, Long.toString(document.version()), document.id())
                 : letter.key() + '|' + index;
         byte[] bytes = key.getBytes(StandardCharsets.UTF_8);
-        return bytes.length <= MAX_KEY_BYTES ? bytes : UUID.nameUUIDFromBytes(bytes).toString().getBytes(StandardCharsets.UTF_8);
+        return bytes.length <= MAX_KEY_BYTES
+                ? bytes
+                : UUID.nameUUIDFromBytes(bytes).toString().getBytes(StandardCharsets.UTF_8);
     }
 
     /** Does not wait: what is not acknowledged is not counted as done either. */
