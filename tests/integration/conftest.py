@@ -53,7 +53,7 @@ def outcome(servers: None, _quick_checkpoints: None) -> Outcome:
         deliveries.send(settings, order(), *values)
         deliveries.send(settings, order(), order(pay=1), key=b"another key")  # the id of the first again, twice
         deliveries.send(settings, order(order_id="good-2", extra={"nested": [1, {"deep": None}]}, complex_id=None))
-        deliveries.send(settings, order(order_id="good-3", complex_id=..., ordered_at="2026-11-20T14:59:59.999Z"))
+        deliveries.send(settings, order(order_id="good-3", complex_id=..., ordered_at="2026-11-20T23:59:59.999+0900"))
         slate.await_that(
             lambda: len(deliveries.ledger_ids(settings)) >= 3 and len(deliveries.dead_letters(settings)) >= len(values),
             90,

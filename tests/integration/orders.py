@@ -53,4 +53,8 @@ BAD: dict[str, tuple[bytes | None, str]] = {
     "an id that is too long": (order(order_id="x" * 65), "too-long"),
     "an empty id": (order(order_id=""), "out-of-range"),
     "a region that is none": (order(region="Daegu"[:4]), "out-of-range"),
+    "a region of letters": (order(region="Daegu"), "out-of-range"),
+    "a region of five digits and a line's end": (order(region="27260\n"), "out-of-range"),
+    "other digits": (order(region="\uff12\uff17\uff12\uff16\uff10"), "out-of-range"),
+    "a time without an offset": (order(ordered_at="2026-11-20T15:30:00"), "wrong-type"),
 }

@@ -1,6 +1,7 @@
 """Rules of this code base that no linter knows."""
 
 import ast
+import math
 import re
 import subprocess
 import tomllib
@@ -8,6 +9,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 from conf.streams import STREAMS
+from sinks.kafka import DEAD_LETTER_BYTES
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -149,3 +151,10 @@ def test_make_help_shows_every_target_under_its_group() -> None:
         assert f"make {target} " in shown, target
     assert "PYTHON=" in shown
     assert "/var/lib/citystream" in shown
+
+
+def test_a_dead_letter_fits_its_topic() -> None:
+    java = ROOT / "sinks" / "java" / "src" / "main" / "java" / "citystream" / "records" / "DeadLetter.java"
+    largest = re.search(r"int MAX_BYTES = ([0-9* ]+);", java.read_text(encoding="utf-8"))
+    assert largest is not None
+    assert math.prod(map(int, largest[1].split("*"))) == DEAD_LETTER_BYTES

@@ -4,21 +4,20 @@ import citystream.records.DeadLetter;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.Instant;
-import java.util.Map;
+import java.util.Properties;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.function.Supplier;
-
 import org.apache.flink.kafka.shaded.org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.flink.kafka.shaded.org.apache.kafka.clients.producer.Producer;
 import org.apache.flink.kafka.shaded.org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.flink.kafka.shaded.org.apache.kafka.common.serialization.ByteArraySerializer;
 
 /**
- * Dead letters on a Kafka topic, acknowledged by all replicas. The producer is made with the first of them, on a
- * thread of its own, because Kafka's {@code send} blocks while no broker answers.
+ * Dead letters on a Kafka topic, acknowledged by all replicas. The producer is made with the first of them, on a thread
+ * of its own, because Kafka's {@code send} blocks while no broker answers.
  */
 final class KafkaDeadLetters implements DeadLetters {
 
@@ -32,10 +31,11 @@ final class KafkaDeadLetters implements DeadLetters {
     private Producer<byte[], byte[]> producer;
 
     KafkaDeadLetters(String bootstrapServers, String topic, String index) {
-        this(topic, index, () -> new KafkaProducer<>(
-                Map.of("bootstrap.servers", bootstrapServers, "acks", "all", "enable.idempotence", true,
-                        "max.request.size", DeadLetter.MAX_BYTES, "max.block.ms", 20_000, "delivery.timeout.ms", 60_000, "request.timeout.ms", 20_000),
-                new ByteArraySerializer(), new ByteArraySerializer()));
+        this(
+                topic,
+                index,
+                () -> new KafkaProducer<>(
+                        properties(bootstrapServers), new ByteArraySerializer(), new ByteArraySerializer()));
     }
 
     KafkaDeadLetters(String topic, String index, Supplier<Producer<byte[], byte[]>> connect) {
@@ -49,6 +49,18 @@ final class KafkaDeadLetters implements DeadLetters {
         });
     }
 
+    private static Properties properties(String bootstrapServers) {
+        Properties properties = new Properties();
+        properties.put("bootstrap.servers", bootstrapServers);
+        properties.put("acks", "all");
+        properties.put("enable.idempotence", true);
+        properties.put("max.request.size", DeadLetter.MAX_BYTES);
+        properties.put("max.block.ms", 20_000);
+        properties.put("delivery.timeout.ms", 60_000);
+        properties.put("request.timeout.ms", 20_000);
+        return properties;
+    }
+
     @Override
     public CompletableFuture<Void> send(Document document, String detail) {
         CompletableFuture<Void> stored = new CompletableFuture<>();
@@ -58,8 +70,13 @@ final class KafkaDeadLetters implements DeadLetters {
                     producer = connect.get();
                 }
                 Document.Source source = document.source();
-                DeadLetter letter = new DeadLetter("document-rejected", detail, source.topic(), source.partition(),
-                        source.offset(), document.body());
+                DeadLetter letter = new DeadLetter(
+                        "document-rejected",
+                        detail,
+                        source.topic(),
+                        source.partition(),
+                        source.offset(),
+                        document.body());
                 byte[] value = letter.json(Instant.now());
                 producer.send(new ProducerRecord<>(topic, key(document, letter), value), (metadata, error) -> {
                     if (error == null) {
@@ -84,7 +101,9 @@ final class KafkaDeadLetters implements DeadLetters {
                 ? String.join("|", index, Long.toString(document.version()), document.id())
                 : letter.key() + '|' + index;
         byte[] bytes = key.getBytes(StandardCharsets.UTF_8);
-        return bytes.length <= MAX_KEY_BYTES ? bytes : UUID.nameUUIDFromBytes(bytes).toString().getBytes(StandardCharsets.UTF_8);
+        return bytes.length <= MAX_KEY_BYTES
+                ? bytes
+                : UUID.nameUUIDFromBytes(bytes).toString().getBytes(StandardCharsets.UTF_8);
     }
 
     /** Does not wait: what is not acknowledged is not counted as done either. */

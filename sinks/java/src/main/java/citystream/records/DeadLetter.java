@@ -34,15 +34,14 @@ public record DeadLetter(String reason, String detail, String topic, Integer par
     static final int MAX_TEXT_BYTES = 2_000;
 
     /** A letter on its way from whoever refuses to the sink, in this order. */
-    public static final TypeInformation<Row> TYPE =
-            Types.ROW_NAMED(
-                    new String[] {"reason", "detail", "topic", "partition", "offset", "raw"},
-                    Types.STRING,
-                    Types.STRING,
-                    Types.STRING,
-                    Types.INT,
-                    Types.LONG,
-                    Types.PRIMITIVE_ARRAY(Types.BYTE));
+    public static final TypeInformation<Row> TYPE = Types.ROW_NAMED(
+            new String[] {"reason", "detail", "topic", "partition", "offset", "raw"},
+            Types.STRING,
+            Types.STRING,
+            Types.STRING,
+            Types.INT,
+            Types.LONG,
+            Types.PRIMITIVE_ARRAY(Types.BYTE));
 
     private static final DateTimeFormatter SEEN_AT =
             DateTimeFormatter.ofPattern("uuuu-MM-dd'T'HH:mm:ss.SSS'Z'").withZone(ZoneOffset.UTC);

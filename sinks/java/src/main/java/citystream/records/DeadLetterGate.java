@@ -15,8 +15,8 @@ import org.apache.flink.util.OutputTag;
  * Rows without an error go on as they are; the others leave through {@link #DEAD_LETTERS}, one {@link DeadLetter} each.
  *
  * <p>An error reads {@code <reason>: <detail>}, whether the decoder or a rule in SQL wrote it. Metrics, in the group
- * {@code citystream}: {@code decoded}, {@code dead_lettered} per {@code reason}, and {@code late}. Late is not a failure:
- * a late row is counted and goes on.
+ * {@code citystream}: {@code decoded}, {@code dead_lettered} per {@code reason}, and {@code late}. Late is not a
+ * failure: a late row is counted and goes on.
  */
 public final class DeadLetterGate extends ProcessFunction<RowData, RowData> {
     private static final long serialVersionUID = 1L;
@@ -93,7 +93,8 @@ public final class DeadLetterGate extends ProcessFunction<RowData, RowData> {
         Counter counter = deadLettered.get(reason);
         if (counter == null) {
             String name = deadLettered.size() < MAX_REASONS ? reason : "other";
-            counter = deadLettered.computeIfAbsent(name, r -> group.addGroup("reason", r).counter("dead_lettered"));
+            counter = deadLettered.computeIfAbsent(
+                    name, r -> group.addGroup("reason", r).counter("dead_lettered"));
         }
         counter.inc();
     }

@@ -4,8 +4,8 @@ import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 
 /**
- * The grammar of JSON (RFC 8259, strictly) over the bytes of one record, and what is wrong with it: the half of {@link
- * RecordJsonParser} that knows no columns. It reads on in place; nothing is copied unless a string has escapes.
+ * The grammar of JSON (RFC 8259, strictly) over the bytes of one record, and what is wrong with it: the half of
+ * {@link RecordJsonParser} that knows no columns. It reads on in place; nothing is copied unless a string has escapes.
  */
 abstract class JsonGrammar {
     private static final int MAX_DETAIL = 200;
@@ -326,7 +326,9 @@ abstract class JsonGrammar {
                             return p + 12;
                         }
                     }
-                    problem("invalid-utf8", String.format("a lone surrogate \\u%04X as an escape, at byte %d", unit, p));
+                    problem(
+                            "invalid-utf8",
+                            String.format("a lone surrogate \\u%04X as an escape, at byte %d", unit, p));
                 }
                 return p + 6;
             default:

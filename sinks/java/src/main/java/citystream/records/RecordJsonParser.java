@@ -24,19 +24,20 @@ import org.apache.flink.table.types.logical.LogicalTypeRoot;
  * <p>A string without escapes is not copied: the column points into the record. A field is first compared with the one
  * that follows the last (producers keep their order), then looked up.
  *
- * <p>The reasons, each followed by {@code ": "} and a detail of at most 200 characters that names the field and what was
- * found:
+ * <p>The reasons, each followed by {@code ": "} and a detail of at most 200 characters that names the field and what
+ * was found:
  *
  * <ul>
  *   <li>{@code null-value}: no value at all, a tombstone; {@code empty}: nothing but whitespace
- *   <li>{@code not-json}: whatever breaks the grammar: truncated (also in the middle of a character), NaN, text after the
- *       end, a raw control character
+ *   <li>{@code not-json}: whatever breaks the grammar: truncated (also in the middle of a character), NaN, text after
+ *       the end, a raw control character
  *   <li>{@code invalid-utf8}: overlong, surrogate, cut or stray bytes; a lone surrogate as an escape
  *   <li>{@code nul-byte}: U+0000 in any string, raw or escaped
  *   <li>{@code not-an-object}: valid JSON, but an array, a string, ...
- *   <li>{@code missing-field}: a required field is absent or null; {@code duplicate-field}: a column's field is there twice
- *   <li>{@code wrong-type}: {@code "5"}, {@code 5.0}, {@code 5e0} and {@code true} are no INT; text that is no time, see
- *       {@link Times}
+ *   <li>{@code missing-field}: a required field is absent or null; {@code duplicate-field}: a column's field is there
+ *       twice
+ *   <li>{@code wrong-type}: {@code "5"}, {@code 5.0}, {@code 5e0} and {@code true} are no INT; text that is no time,
+ *       see {@link Times}
  *   <li>{@code out-of-range}: a number its type can't hold; a time before the year 1 or after 9999 in UTC
  *   <li>{@code too-long}: a string column's limit in bytes of UTF-8
  * </ul>
@@ -477,10 +478,14 @@ final class RecordJsonParser extends JsonGrammar {
     }
 
     private void outOfRange(int column, int start) {
-        problem("out-of-range", names[column] + ": " + describe(start, pos) + " is out of range for " + typeName(column));
+        problem(
+                "out-of-range",
+                names[column] + ": " + describe(start, pos) + " is out of range for " + typeName(column));
     }
 
     private String typeName(int column) {
-        return types[column].is(LogicalTypeRoot.VARCHAR) ? "STRING" : types[column].copy(true).asSummaryString();
+        return types[column].is(LogicalTypeRoot.VARCHAR)
+                ? "STRING"
+                : types[column].copy(true).asSummaryString();
     }
 }

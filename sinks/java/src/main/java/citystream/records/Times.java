@@ -9,15 +9,16 @@ import java.util.regex.Pattern;
 /**
  * The forms of a time and of a day that are taken; jobs/rules takes the same.
  *
- * <p>A time is the {@code date-time} of RFC 3339, and {@code +0900} besides, which many systems write:
+ * <p>A time is the {@code date-time} of RFC 3339, and besides one with the offset {@code +0900} or {@code +09}, which
+ * many systems write and ISO 8601 has:
  *
  * <ul>
- *   <li>taken: {@code 2026-11-21T03:04:05Z}, {@code 2026-11-21T12:04:05+09:00}, {@code 2026-11-21T12:04:05+0900}; with a
- *       fraction of one to nine digits behind the seconds; {@code t} and {@code z} for {@code T} and {@code Z}; an offset
- *       of up to 18 hours, {@code -00:00} too
- *   <li>not taken: a time without seconds, without an offset or with one of hours alone ({@code +09}); a space for the
- *       {@code T}; a point or comma without digits or with another ten; the second 60 (a leap second), the hour 24, a day
- *       that its month does not have
+ *   <li>taken: {@code 2026-11-21T03:04:05Z}, {@code 2026-11-21T12:04:05+09:00}, {@code 2026-11-21T12:04:05+0900},
+ *       {@code 2026-11-21T12:04:05+09}; with a fraction of one to nine digits behind the seconds; {@code t} and
+ *       {@code z} for {@code T} and {@code Z}; an offset of up to 18 hours, {@code -00:00} too
+ *   <li>not taken: a time without seconds, without an offset or with one that has seconds; a space for the {@code T}; a
+ *       point or comma without digits or with another ten; the second 60 (a leap second), the hour 24, a day that its
+ *       month does not have
  *   <li>a year of more than four digits, or with a sign, is a time, but out of range
  * </ul>
  *
@@ -28,10 +29,10 @@ final class Times {
     static final long NONE = Long.MIN_VALUE;
 
     private static final int MAX_CHARS = 64;
-    private static final Pattern DATE_TIME =
-            Pattern.compile(
-                    "([+-]?[0-9]{4,}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\\.[0-9]{1,9})?)(Z|([+-][0-9]{2}):?([0-9]{2}))",
-                    Pattern.CASE_INSENSITIVE);
+    private static final Pattern DATE_TIME = Pattern.compile(
+            "([+-]?[0-9]{4,}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\\.[0-9]{1,9})?)"
+                    + "(Z|([+-][0-9]{2})(?::?([0-9]{2}))?)",
+            Pattern.CASE_INSENSITIVE);
 
     private Times() {}
 
@@ -54,16 +55,27 @@ final class Times {
         int second = two(b, p + 17);
         int last = b[p + 22] - '0';
         // two() is negative, by far, for what is no digit; the year's first half then outweighs its second.
-        if (two(b, p) < 0 || two(b, p + 2) < 0 || year < 1
-                || month < 1 || month > 12
-                || day < 1 || day > lengthOfMonth(year, month)
-                || hour < 0 || hour > 23
-                || minute < 0 || minute > 59
-                || second < 0 || second > 59
-                || two(b, p + 20) < 0 || last < 0 || last > 9) {
+        if (two(b, p) < 0
+                || two(b, p + 2) < 0
+                || year < 1
+                || month < 1
+                || month > 12
+                || day < 1
+                || day > lengthOfMonth(year, month)
+                || hour < 0
+                || hour > 23
+                || minute < 0
+                || minute > 59
+                || second < 0
+                || second > 59
+                || two(b, p + 20) < 0
+                || last < 0
+                || last > 9) {
             return NONE;
         }
-        return (epochDay(year, month, day) * 86_400L + hour * 3600 + minute * 60 + second) * 1000 + two(b, p + 20) * 10 + last;
+        return (epochDay(year, month, day) * 86_400L + hour * 3600 + minute * 60 + second) * 1000
+                + two(b, p + 20) * 10
+                + last;
     }
 
     /** Null if the text is no time. */
@@ -72,7 +84,8 @@ final class Times {
         if (text.length() > MAX_CHARS || !matcher.matches()) {
             return null;
         }
-        String offset = matcher.group(3) == null ? matcher.group(2) : matcher.group(3) + ':' + matcher.group(4);
+        String minutes = matcher.group(4) == null ? "00" : matcher.group(4);
+        String offset = matcher.group(3) == null ? "Z" : matcher.group(3) + ':' + minutes;
         try {
             return OffsetDateTime.parse(longYear(matcher.group(1)) + offset);
         } catch (DateTimeException e) {

@@ -6,7 +6,6 @@ import citystream.records.DeadLetter;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
-
 import org.apache.flink.kafka.shaded.org.apache.kafka.clients.producer.MockProducer;
 import org.apache.flink.kafka.shaded.org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.flink.kafka.shaded.org.apache.kafka.common.serialization.ByteArraySerializer;
@@ -36,8 +35,9 @@ class KafkaDeadLettersTest {
     void aLetterHoldsReasonPositionAndBody() throws Exception {
         assertThat(sent(DOCUMENT).value())
                 .asString(StandardCharsets.UTF_8)
-                .startsWith("{\"reason\":\"document-rejected\",\"detail\":\"why\",\"topic\":\"deliveries\",\"partition\":2,"
-                        + "\"offset\":3,\"raw_base64\":\"eyJwYXkiOiJ4In0=\",\"seen_at\":\"20");
+                .startsWith(
+                        "{\"reason\":\"document-rejected\",\"detail\":\"why\",\"topic\":\"deliveries\",\"partition\":2,"
+                                + "\"offset\":3,\"raw_base64\":\"eyJwYXkiOiJ4In0=\",\"seen_at\":\"20");
     }
 
     @Test

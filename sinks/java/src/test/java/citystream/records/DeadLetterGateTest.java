@@ -23,7 +23,8 @@ import org.junit.jupiter.api.Test;
 
 class DeadLetterGateTest {
     private static final long NOW = 1_795_230_245_678L; // 2026-11-21T03:04:05.678Z
-    private final ProcessOperator<RowData, RowData> operator = new ProcessOperator<>(new DeadLetterGate(0, 1, 2, 3, 4, 5, 1000));
+    private final ProcessOperator<RowData, RowData> operator =
+            new ProcessOperator<>(new DeadLetterGate(0, 1, 2, 3, 4, 5, 1000));
     private OneInputStreamOperatorTestHarness<RowData, RowData> harness;
 
     @BeforeEach
@@ -60,7 +61,8 @@ class DeadLetterGateTest {
 
     @Test
     void goodRowsGoOnUnchangedEvenLate() throws Exception {
-        List<RowData> rows = List.of(row(null, null, NOW), row(null, null, NOW - 1001), row(null, null, NOW - 1000), row(null, null, null));
+        List<RowData> rows = List.of(
+                row(null, null, NOW), row(null, null, NOW - 1001), row(null, null, NOW - 1000), row(null, null, null));
         for (RowData row : rows) {
             harness.processElement(row, 0);
         }

@@ -31,19 +31,28 @@ class DeadLetterTest {
 
     /** What the producer, and then the broker, takes it for. */
     private static int size(DeadLetter letter) {
-        ProducerRecord<byte[], byte[]> record = new DeadLetterSerializer("deliveries.dead-letters").serialize(letter.row(), null, null);
+        ProducerRecord<byte[], byte[]> record =
+                new DeadLetterSerializer("deliveries.dead-letters").serialize(letter.row(), null, null);
         return AbstractRecords.estimateSizeInBytesUpperBound(
-                RecordBatch.CURRENT_MAGIC_VALUE, CompressionType.NONE, record.key(), record.value(), record.headers().toArray());
+                RecordBatch.CURRENT_MAGIC_VALUE,
+                CompressionType.NONE,
+                record.key(),
+                record.value(),
+                record.headers().toArray());
     }
 
     @Test
     void aLetterHoldsAllOfIt() {
-        assertThat(json(new DeadLetter("wrong-type", "pay: \"5\" \\ \n\u0001 치킨 😀", "deliveries", 2, 4_000_000_000L, new byte[] {-1, 0})))
-                .isEqualTo("{\"reason\":\"wrong-type\",\"detail\":\"pay: \\\"5\\\" \\\\ \\u000a\\u0001 치킨 😀\",\"topic\":\"deliveries\","
-                        + "\"partition\":2,\"offset\":4000000000,\"raw_base64\":\"/wA=\",\"seen_at\":\"2026-11-21T03:04:05.678Z\"}");
+        assertThat(json(new DeadLetter(
+                        "wrong-type", "pay: \"5\" \\ \n\u0001 치킨 😀", "deliveries", 2, 4_000_000_000L, new byte[] {-1, 0
+                        })))
+                .isEqualTo(
+                        "{\"reason\":\"wrong-type\",\"detail\":\"pay: \\\"5\\\" \\\\ \\u000a\\u0001 치킨 😀\",\"topic\":\"deliveries\","
+                                + "\"partition\":2,\"offset\":4000000000,\"raw_base64\":\"/wA=\",\"seen_at\":\"2026-11-21T03:04:05.678Z\"}");
         assertThat(json(new DeadLetter("null-value", null, null, null, null, null)))
-                .isEqualTo("{\"reason\":\"null-value\",\"detail\":\"\",\"topic\":null,\"partition\":null,\"offset\":null,"
-                        + "\"raw_base64\":null,\"seen_at\":\"2026-11-21T03:04:05.678Z\"}");
+                .isEqualTo(
+                        "{\"reason\":\"null-value\",\"detail\":\"\",\"topic\":null,\"partition\":null,\"offset\":null,"
+                                + "\"raw_base64\":null,\"seen_at\":\"2026-11-21T03:04:05.678Z\"}");
     }
 
     @Test
@@ -65,7 +74,9 @@ class DeadLetterTest {
         assertThat(Base64.getDecoder().decode(letter.get("raw_base64").textValue()))
                 .isEqualTo(Arrays.copyOf(raw, DeadLetter.MAX_RAW_BYTES));
         assertThat(letter.get("detail").textValue()).isEqualTo("x (raw cut to its first 3000000 of 3000001 bytes)");
-        assertThat(read(new DeadLetter("not-json", "x", "t", 0, 0L, Arrays.copyOf(raw, DeadLetter.MAX_RAW_BYTES))).get("detail").textValue())
+        assertThat(read(new DeadLetter("not-json", "x", "t", 0, 0L, Arrays.copyOf(raw, DeadLetter.MAX_RAW_BYTES)))
+                        .get("detail")
+                        .textValue())
                 .isEqualTo("x");
     }
 
@@ -78,7 +89,8 @@ class DeadLetterTest {
         assertThat(letter.json(NOW)).hasSizeLessThan(DeadLetter.MAX_BYTES - 100_000);
         JsonNode read = read(letter);
         assertThat(read.get("detail").textValue()).contains("… (raw cut to its first");
-        String written = new String(repeated.getBytes(StandardCharsets.UTF_8), StandardCharsets.UTF_8); // a lone surrogate: ?
+        String written =
+                new String(repeated.getBytes(StandardCharsets.UTF_8), StandardCharsets.UTF_8); // a lone surrogate: ?
         assertThat(read.get("reason").textValue()).startsWith(written).endsWith("…");
     }
 

@@ -32,43 +32,37 @@ import org.junit.jupiter.api.extension.RegisterExtension;
 @SuppressWarnings("try") // the iterator may be interrupted in close()
 class RecordsJobTest {
     @RegisterExtension
-    static final MiniClusterExtension CLUSTER =
-            new MiniClusterExtension(
-                    new MiniClusterResourceConfiguration.Builder().setNumberTaskManagers(1).setNumberSlotsPerTaskManager(2).build());
+    static final MiniClusterExtension CLUSTER = new MiniClusterExtension(new MiniClusterResourceConfiguration.Builder()
+            .setNumberTaskManagers(1)
+            .setNumberSlotsPerTaskManager(2)
+            .build());
 
-    private static final RowType RECORD =
-            (RowType)
-                    DataTypes.ROW(
-                                    DataTypes.FIELD("id", DataTypes.STRING()),
-                                    DataTypes.FIELD("day", DataTypes.DATE()),
-                                    DataTypes.FIELD("pay", DataTypes.INT()))
-                            .getLogicalType();
-    private static final RowType ROW =
-            (RowType)
-                    DataTypes.ROW(
-                                    DataTypes.FIELD("id", DataTypes.STRING()),
-                                    DataTypes.FIELD("day", DataTypes.DATE()),
-                                    DataTypes.FIELD("pay", DataTypes.INT()),
-                                    DataTypes.FIELD("raw", DataTypes.BYTES()),
-                                    DataTypes.FIELD("error", DataTypes.STRING()),
-                                    DataTypes.FIELD("topic", DataTypes.STRING()),
-                                    DataTypes.FIELD("partition", DataTypes.INT()),
-                                    DataTypes.FIELD("offset", DataTypes.BIGINT()))
-                            .getLogicalType();
+    private static final RowType RECORD = (RowType) DataTypes.ROW(
+                    DataTypes.FIELD("id", DataTypes.STRING()),
+                    DataTypes.FIELD("day", DataTypes.DATE()),
+                    DataTypes.FIELD("pay", DataTypes.INT()))
+            .getLogicalType();
+    private static final RowType ROW = (RowType) DataTypes.ROW(
+                    DataTypes.FIELD("id", DataTypes.STRING()),
+                    DataTypes.FIELD("day", DataTypes.DATE()),
+                    DataTypes.FIELD("pay", DataTypes.INT()),
+                    DataTypes.FIELD("raw", DataTypes.BYTES()),
+                    DataTypes.FIELD("error", DataTypes.STRING()),
+                    DataTypes.FIELD("topic", DataTypes.STRING()),
+                    DataTypes.FIELD("partition", DataTypes.INT()),
+                    DataTypes.FIELD("offset", DataTypes.BIGINT()))
+            .getLogicalType();
 
     @Test
     @Timeout(180)
     void goodOrdersAreCountedOnceAndBadOnesBecomeLetters() throws Exception {
-        StreamExecutionEnvironment env =
-                StreamExecutionEnvironment.getExecutionEnvironment(
-                        new Configuration()
-                                .set(PipelineOptions.OBJECT_REUSE, true)
-                                .set(RestartStrategyOptions.RESTART_STRATEGY, "none"));
+        StreamExecutionEnvironment env = StreamExecutionEnvironment.getExecutionEnvironment(new Configuration()
+                .set(PipelineOptions.OBJECT_REUSE, true)
+                .set(RestartStrategyOptions.RESTART_STRATEGY, "none"));
         env.setParallelism(2);
         env.enableCheckpointing(20);
-        RecordJsonDeserializationSchema schema =
-                new RecordJsonDeserializationSchema(
-                        RECORD, List.of("raw", "error"), List.of(), 64, InternalTypeInfo.of(RECORD));
+        RecordJsonDeserializationSchema schema = new RecordJsonDeserializationSchema(
+                RECORD, List.of("raw", "error"), List.of(), 64, InternalTypeInfo.of(RECORD));
         // 10,000 ids, each twice, and every hundredth record broken besides
         DataStream<RowData> rows =
                 env.fromSequence(0, 19_999)
@@ -137,7 +131,8 @@ class RecordsJobTest {
                         Combiner.outputType(new String[] {"orders"}),
                         new Combiner(30, new String[] {"per_id"}, new int[] {1}, new int[] {0}, new int[0]));
         long orders = 0;
-        try (var iterator = partials.keyBy(row -> row.getField(0)).map(new SlowToStart()).executeAndCollect()) {
+        try (var iterator =
+                partials.keyBy(row -> row.getField(0)).map(new SlowToStart()).executeAndCollect()) {
             while (iterator.hasNext()) {
                 orders += iterator.next();
             }
