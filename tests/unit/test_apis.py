@@ -4,6 +4,7 @@ import contextlib
 import json
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from apis import calendar, data_go_kr, kakao
 from apis.answers import Reaction, RefusedError, Response, UnreadableError, wait_asked
 from apis.endpoints import ApiError, decoded
 from conf.city import places
-from conf.settings import Settings, load
+from conf.settings import ADDRESSES, ROOT, Settings, load
 from generators.simulator import envelopes
 from generators.simulator.carbon import services
 from generators.simulator.carbon.services import World
@@ -381,3 +382,12 @@ class TestKeys:
             with pytest.raises(ApiError, match=f"set {url}") as refused:
                 made(self.settings(**{name: SecretStr("somebody")}))
             assert "somebody" not in str(refused.value)
+
+    def test_compose_has_a_variable_for_each(self) -> None:
+        compose, example = (Path(ROOT, name).read_text() for name in ("docker-compose.yml", ".env.example"))
+        for names in (data_go_kr.NAMES, kakao.NAMES):
+            for variable in (names.url_variable, names.key_variable):
+                assert variable in ADDRESSES
+                assert f"{variable}: ${{{variable}:-}}" in compose
+                assert f"\n{variable}=\n" in example
+            assert names.real_url in example
