@@ -260,6 +260,21 @@ class TestAnswers:
             energy.parse("A1|2026-05", body)
         assert rejected.value.reason == flaw
 
+    @pytest.mark.parametrize(
+        "body",
+        [
+            f"<!DOCTYPE {'가' * 200_000} []><a/>",
+            f"<{'a' * 500_000}/>",
+            f"<response><header><resultCode>{'9' * 500_000}</resultCode></header></response>",
+            f'{{"response":{{"header":{{"resultCode":"99","resultMsg":"{"x" * 500_000}"}}}}}}',
+        ],
+        ids=["doctype", "root", "code", "message"],
+    )
+    def test_what_is_said_of_a_body_is_short(self, body: str) -> None:
+        with pytest.raises((RefusedError, UnreadableError)) as error:
+            data_go_kr.read(Response(200, body.encode()))
+        assert len(str(error.value)) <= 400
+
     @pytest.mark.parametrize("encoding", ["euc-kr", "EUC-KR", "ks_c_5601-1987", "cp949"])
     def test_korean_xml_with_its_declaration_is_read(self, encoding: str) -> None:
         body = f'<?xml version="1.0" encoding="{encoding}"?>' + MONTH_TEXT.replace("<helect>", "<x>대구</x><helect>")

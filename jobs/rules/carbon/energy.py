@@ -65,7 +65,7 @@ def _item(body: bytes) -> Item:
     try:
         answer = data_go_kr.read_body(body)
     except RefusedError as error:
-        raise RejectedError(Reason.API_ERROR, str(error)[:400]) from error
+        raise RejectedError(Reason.API_ERROR, str(error)) from error
     except UnreadableError as error:
         raise RejectedError(Reason(error.flaw.value), str(error)) from error
     if answer.code == data_go_kr.NO_DATA:
