@@ -13,6 +13,8 @@ from typing import NamedTuple
 # In seconds, as an HTTP date, or either, depending on who sends it.
 _WAITS = ("retry-after", "ratelimit-reset")
 _LONGEST_WAIT_SECONDS = 86_400.0
+# Of what an answer says of itself; a record may hold a megabyte of it.
+_MOST_CHARACTERS = 400
 
 
 class Flaw(StrEnum):
@@ -59,7 +61,7 @@ class RefusedError(Exception):
     """
 
     def __init__(self, code: str, text: str, reaction: Reaction, remedy: str = "") -> None:
-        super().__init__(f"{code} {text}".strip())
+        super().__init__(f"{code} {text}".strip()[:_MOST_CHARACTERS])
         self.code = code
         self.reaction = reaction
         self.remedy = remedy
@@ -73,7 +75,7 @@ class UnreadableError(Exception):
     """
 
     def __init__(self, flaw: Flaw, detail: str) -> None:
-        super().__init__(detail)
+        super().__init__(detail[:_MOST_CHARACTERS])
         self.flaw = flaw
 
 

@@ -20,7 +20,8 @@ from conf.errors import Parser, command
 from conf.settings import Settings, SettingsError, load, serving
 from generators.brokers import GeneratorError, client, wait_for_brokers
 from generators.pollers.carbon import messages
-from generators.pollers.carbon.plan import Estimate, Period
+from generators.pollers.carbon.estimates import Estimate
+from generators.pollers.carbon.plan import Period
 from generators.pollers.carbon.poller import PARTS, Poller
 from generators.pollers.report import Report, shown
 from generators.pollers.state import Outcome, State

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import random
 import re
@@ -283,6 +284,37 @@ def test_what_stays_bad_is_left_after_a_few_tries(polling: Polling) -> None:
     code, said = polling.run("backfill", "energy", "weather", "--from", TEXT, "--to", TEXT)
     assert code == 0, said
     assert polling.simulation.calls() == 3 * COMPLEXES + 3 + before
+
+
+def test_one_answer_ends_no_poller(polling: Polling) -> None:
+    """What can't be read of a complex reaches the job as it came; what nothing can be made of is put aside."""
+    told = {"A1": "Infinity", "A2": "1,234"}
+    basis = {each: {"kaptCode": each, "kaptdaCnt": households} for each, households in told.items()} | {"A3": {}}
+    with contextlib.closing(State(polling.state_file)) as state:
+        state.list_complexes(basis, 1)
+        state.finish_round("complexes", datetime.now(UTC))
+        for complex_id, item in basis.items():
+            kept = json.dumps({"url": "http://kept", "item": item})
+            state.keep("basis", [(complex_id, "values")], 1_780_000_000_000, result=kept)
+    for _ in range(2):
+        code, said = polling.backfill("complexes", TEXT, TEXT)
+        assert code == 0, said
+        assert "1 put aside" in said
+    households = {record.key: items(record)["households"] for record in polling.records()}
+    assert households == {"A1": "Infinity", "A2": 1234}
+    code, said = polling.run("status")
+    assert code == 0, said
+    assert "put aside: complexes A3: KeyError: 'kaptCode'" in said
+
+
+def test_a_key_without_an_address_says_what_is_missing(polling: Polling) -> None:
+    polling.environment["DATA_GO_KR_SERVICE_KEY"] = "somebody+elses=="
+    code, said = polling.run("backfill")
+    assert code == 1
+    (line,) = said.strip().splitlines()
+    assert "set DATA_GO_KR_URL=https://apis.data.go.kr" in line
+    assert "somebody" not in said
+    assert polling.simulation.calls() == 0
 
 
 def test_pages_that_repeat_are_seen_and_asked_for_again(polling: Polling) -> None:

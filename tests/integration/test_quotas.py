@@ -17,13 +17,11 @@ from tests.quotas import NOW, Contract
 
 pytestmark = pytest.mark.postgres
 
-URL = load().postgres.url.get_secret_value()
 WINDOW = Quota(1).window(NOW, KOREA)
 SUBTASK = """
 import sys
-from tests.integration.test_quotas import URL, WINDOW
-from apis.quota import PostgresQuotas
-quotas = PostgresQuotas(URL)
+from tests.integration.test_quotas import WINDOW, opened
+quotas = opened()
 print("ready", flush=True)
 sys.stdin.readline()
 while quotas.spend(WINDOW, "key", "energy", 500):
@@ -36,6 +34,10 @@ def _empty() -> None:
     forget()
 
 
+def opened() -> PostgresQuotas:
+    return PostgresQuotas(load().postgres.url.get_secret_value())
+
+
 def forget() -> None:
     with postgres.connect(load()) as connection, connection.cursor() as cursor:
         cursor.execute("TRUNCATE api_quotas, api_refusals")
@@ -44,7 +46,7 @@ def forget() -> None:
 class InPostgres(Contract):
     def store(self) -> Quotas:
         forget()
-        return PostgresQuotas(URL)
+        return opened()
 
     def teardown(self) -> None:
         assert isinstance(self.quotas, PostgresQuotas)
@@ -58,7 +60,7 @@ TestInPostgres.settings = settings(
 
 
 def test_subtasks_at_once_spend_a_quota_once() -> None:
-    stores = [PostgresQuotas(URL) for _ in range(8)]
+    stores = [opened() for _ in range(8)]
     with ThreadPoolExecutor(16) as pool:
         granted = list(pool.map(lambda n: stores[n % 8].spend(WINDOW, "key", "energy", 100), range(300)))
     assert sum(granted) == 100
@@ -89,13 +91,13 @@ def test_a_subtask_that_is_killed_gives_nothing_back() -> None:
     calls += killed.communicate()[0].count("called")
     calls += other.communicate(timeout=120)[0].count("called")
     assert 499 <= calls <= 500
-    quotas = PostgresQuotas(URL)
+    quotas = opened()
     assert quotas.spent(WINDOW, "key", "energy") == 500
     quotas.close()
 
 
 def test_a_broken_connection_is_made_again() -> None:
-    quotas = PostgresQuotas(URL)
+    quotas = opened()
     assert quotas.spend(WINDOW, "key", "energy", 2)
     with postgres.connect(load()) as connection, connection.cursor() as cursor:
         cursor.execute(
@@ -108,7 +110,7 @@ def test_a_broken_connection_is_made_again() -> None:
 
 
 def test_what_is_long_over_is_cleared_up() -> None:
-    quotas = PostgresQuotas(URL)
+    quotas = opened()
     days = [Window(f"2026-11-{day}", NOW.replace(day=day)) for day in (18, 19, 20, 21)]
     for window in days:
         assert quotas.spend(window, "key", "energy", 9)

@@ -4,6 +4,7 @@ import contextlib
 import json
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from apis import calendar, data_go_kr, kakao
 from apis.answers import Reaction, RefusedError, Response, UnreadableError, wait_asked
 from apis.endpoints import ApiError, decoded
 from conf.city import places
-from conf.settings import Settings, load
+from conf.settings import ADDRESSES, ROOT, Settings, load
 from generators.simulator import envelopes
 from generators.simulator.carbon import services
 from generators.simulator.carbon.services import World
@@ -260,6 +261,21 @@ class TestAnswers:
             energy.parse("A1|2026-05", body, AT)
         assert rejected.value.reason == flaw
 
+    @pytest.mark.parametrize(
+        "body",
+        [
+            f"<!DOCTYPE {'가' * 200_000} []><a/>",
+            f"<{'a' * 500_000}/>",
+            f"<response><header><resultCode>{'9' * 500_000}</resultCode></header></response>",
+            f'{{"response":{{"header":{{"resultCode":"99","resultMsg":"{"x" * 500_000}"}}}}}}',
+        ],
+        ids=["doctype", "root", "code", "message"],
+    )
+    def test_what_is_said_of_a_body_is_short(self, body: str) -> None:
+        with pytest.raises((RefusedError, UnreadableError)) as error:
+            data_go_kr.read(Response(200, body.encode()))
+        assert len(str(error.value)) <= 400
+
     @pytest.mark.parametrize("encoding", ["euc-kr", "EUC-KR", "ks_c_5601-1987", "cp949"])
     def test_korean_xml_with_its_declaration_is_read(self, encoding: str) -> None:
         body = f'<?xml version="1.0" encoding="{encoding}"?>' + MONTH_TEXT.replace("<helect>", "<x>대구</x><helect>")
@@ -382,3 +398,12 @@ class TestKeys:
             with pytest.raises(ApiError, match=f"set {url}") as refused:
                 made(self.settings(**{name: SecretStr("somebody")}))
             assert "somebody" not in str(refused.value)
+
+    def test_compose_has_a_variable_for_each(self) -> None:
+        compose, example = (Path(ROOT, name).read_text() for name in ("docker-compose.yml", ".env.example"))
+        for names in (data_go_kr.NAMES, kakao.NAMES):
+            for variable in (names.url_variable, names.key_variable):
+                assert variable in ADDRESSES
+                assert f"{variable}: ${{{variable}:-}}" in compose
+                assert f"\n{variable}=\n" in example
+            assert names.real_url in example

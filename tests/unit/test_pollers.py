@@ -15,7 +15,8 @@ from apis.client import SystemClock
 from conf.city import places
 from conf.settings import load
 from generators.pollers.carbon import messages, plan
-from generators.pollers.carbon.plan import Estimate, Period
+from generators.pollers.carbon.estimates import Estimate
+from generators.pollers.carbon.plan import Period
 from generators.pollers.engine import Engine
 from generators.pollers.outbox import Outbox
 from generators.pollers.report import Report

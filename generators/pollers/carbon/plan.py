@@ -11,7 +11,7 @@ from apis.data_go_kr import Answer
 from apis.endpoints import Api, Call, Endpoint
 from apis.kakao import Position
 from apis.quota import Quota
-from conf.settings import Operations, Watch
+from conf.settings import Operations, Pollers, Watch
 from generators.pollers.carbon.messages import energy_key, weather_key
 from generators.pollers.state import Known
 
@@ -113,6 +113,11 @@ class Calls:
         return Call(self.weather, f"{station}|{first}|{last}", parameters)
 
 
+def stations(chosen: Pollers) -> Sequence[str]:
+    """Every weather station once."""
+    return sorted(set(chosen.stations.values()))
+
+
 def is_settled(known: Known | None, malformed_attempts: int) -> bool:
     """Whether a backfill asks no more: there was an answer, or it was unreadable as often as is allowed."""
     return known is not None and (known.outcome != "unreadable" or known.tries >= malformed_attempts)
@@ -179,27 +184,3 @@ def weather_watch(stations: Iterable[str], known: Mapping[str, Known], now: date
         missed = set(calendar.days(min(seen), last)) - seen if seen else set()
         wanted += [(station, *run) for run in calendar.ranges(recent | missed, LONGEST_WEATHER_DAYS)]
     return wanted
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """How many calls a run would spend of an operation.
-
-    Attributes:
-        operation: The operation.
-        calls: How many it would spend, where nothing fails.
-        left: What is left of today's quota.
-        quota: A whole day's.
-        is_assumed: Whether it reckons with complexes that nobody has listed yet.
-    """
-
-    operation: str
-    calls: int
-    left: int
-    quota: int
-    is_assumed: bool = False
-
-    @property
-    def more_days(self) -> int:
-        """How many days after today it takes."""
-        return max(0, -((self.left - self.calls) // self.quota))

@@ -2,22 +2,23 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Collection, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
 from kafka import KafkaProducer
 
 from apis import calendar, data_go_kr, kakao
-from apis.answers import Flaw, Reaction, RefusedError, UnreadableError
+from apis.answers import UnreadableError
 from apis.client import Client, Clock, Fetched, GivenUpError, Patience, PutOffError, milliseconds
 from apis.data_go_kr import Answer, Item
 from apis.endpoints import Call
 from apis.kakao import Position
 from conf.settings import Settings
-from generators.pollers.carbon import messages, plan
+from generators.pollers.carbon import checks, messages, plan
+from generators.pollers.carbon.estimates import Estimate, estimates
 from generators.pollers.carbon.messages import COMPLEXES, ENERGY, WEATHER
-from generators.pollers.carbon.plan import Calls, Days, Estimate, Month, Period
+from generators.pollers.carbon.plan import Calls, Days, Month, Period
 from generators.pollers.engine import Engine
 from generators.pollers.report import Report
 from generators.pollers.state import Message, Outcome, State
@@ -26,13 +27,6 @@ Part = Literal["complexes", "energy", "weather"]
 PARTS: tuple[Part, ...] = ("complexes", "energy", "weather")
 
 _WEATHER_AGAIN = timedelta(hours=1)
-
-
-class _RepeatedError(RefusedError):
-    """A page that only repeats others."""
-
-    def __init__(self) -> None:
-        super().__init__("a page", "that only repeats others", Reaction.RETRY)
 
 
 class Poller:
@@ -82,11 +76,6 @@ class Poller:
             patience, state.quotas, clock=clock, unreadable=self._keep_unreadable, stop=self.engine.stopping
         )
 
-    @property
-    def stations(self) -> Sequence[str]:
-        """Every weather station once."""
-        return sorted(set(self._chosen.stations.values()))
-
     def stop(self) -> None:
         """End well: calls in flight are finished, what they bring is delivered."""
         self.engine.stopping.set()
@@ -127,40 +116,9 @@ class Poller:
 
     def estimates(self, parts: Collection[Part], period: Period) -> list[Estimate]:
         """What a backfill would cost, where nothing fails."""
-        state, chosen = self._state, self._chosen
-        bound, now = chosen.malformed_attempts, self._clock.now()
-        calls: dict[str, int] = {each.name: 0 for each in self.calls.endpoints}
-        listings, _ = state.round("complexes")
-        known = list(state.complexes())
-        assumed = not listings and len(known) < chosen.assumed_complexes
-        unknown = chosen.assumed_complexes - len(known) if assumed else 0
-        if {"complexes", "energy"} & set(parts) and not listings:
-            calls["complexes"] = -(-unknown // chosen.page_size) or 1
-        if "complexes" in parts:
-            basis = state.answered("basis")
-            calls["basis"] = unknown + sum(not plan.is_settled(basis.get(each), bound) for each in known)
-            if self.calls.address:
-                there = state.answered("address")
-                calls["address"] = unknown + sum(
-                    not (each in basis and (where := _address_of(basis[each].result)) and where in there)
-                    for each in known
-                )
-        if "energy" in parts:
-            wanted = plan.energy_backfill(known, period.months, state.answered("energy"), bound)
-            calls["energy"] = len(wanted) + unknown * len(period.months)
-        if "weather" in parts:
-            days = period.days(now)
-            calls["weather"] = len(plan.weather_backfill(self.stations, days, state.answered("weather"), bound))
-        return [
-            Estimate(
-                operation=each.name,
-                calls=calls[each.name],
-                left=self._client.quota_left(each),
-                quota=each.quota.calls,
-                is_assumed=assumed and each.name != "weather",
-            )
-            for each in self.calls.endpoints
-        ]
+        return estimates(
+            self.calls.endpoints, self._client.quota_left, self._state, self._chosen, parts, period, self._clock.now()
+        )
 
     # Backfill
 
@@ -173,7 +131,7 @@ class Poller:
             work.append(self._work_off_complexes())
         if "weather" in parts:
             known = self._state.answered("weather")
-            days = plan.weather_backfill(self.stations, period.days(now), known, bound)
+            days = plan.weather_backfill(plan.stations(self._chosen), period.days(now), known, bound)
             work.append(self._work_off_weather(days))
         if "energy" in parts:
             known = self._state.answered("energy")
@@ -245,9 +203,9 @@ class Poller:
         """The last days; return when to try again where yesterday is not there yet."""
         now = self._clock.now()
         known = self._state.answered("weather")
-        await self._work_off_weather(plan.weather_watch(self.stations, known, now, self._chosen.watch))
+        await self._work_off_weather(plan.weather_watch(plan.stations(self._chosen), known, now, self._chosen.watch))
         newest = calendar.newest_weather(now)
-        for station in self.stations:
+        for station in plan.stations(self._chosen):
             latest = self._state.answer("weather", messages.weather_key(station, newest))
             if latest is None or latest.outcome != "values":
                 return self._clock.now() + _WEATHER_AGAIN
@@ -288,18 +246,12 @@ class Poller:
         if kept and kept.result:
             ids, total = json.loads(kept.result)
             return ids, total
-
-        def check(answer: Answer) -> None:
-            _has("kaptCode")(answer)
-            if answer.items and {item["kaptCode"] for item in answer.items} <= set(seen):
-                raise _RepeatedError
-
         try:
-            fetched, answer = await self._client.ask(call, check)
+            fetched, answer = await self._client.ask(call, checks.is_new("kaptCode", seen))
         except GivenUpError as error:
             raise PutOffError(error) from None
         except PutOffError as error:
-            if isinstance(error.last, _RepeatedError):
+            if isinstance(error.last, checks.RepeatedError):
                 return None
             raise
         ids = [item["kaptCode"] for item in answer.items]
@@ -310,7 +262,9 @@ class Poller:
     async def _basis_anew(self, complex_id: str) -> None:
         """Ask what is known of a complex, whether it was asked before or not."""
         try:
-            fetched, answer = await self._client.ask(self.calls.basis_of(complex_id), _says("kaptCode", complex_id))
+            fetched, answer = await self._client.ask(
+                self.calls.basis_of(complex_id), checks.says("kaptCode", complex_id)
+            )
         except GivenUpError:
             return
         if not answer.items:
@@ -360,8 +314,8 @@ class Poller:
         complex_id, _, month = call.subject.partition("|")
 
         def check(answer: Answer) -> None:
-            _says("kaptCode", complex_id)(answer)
-            _says("reqDate", month.replace("-", ""))(answer)
+            checks.says("kaptCode", complex_id)(answer)
+            checks.says("reqDate", month.replace("-", ""))(answer)
 
         try:
             fetched, answer = await self._client.ask(call, check)
@@ -379,7 +333,7 @@ class Poller:
         station, first, last = call.subject.split("|")
         asked = list(calendar.days(date.fromisoformat(first), date.fromisoformat(last)))
         try:
-            fetched, answer = await self._client.ask(call, _one_of("tm", {day.isoformat() for day in asked}))
+            fetched, answer = await self._client.ask(call, checks.one_of("tm", {day.isoformat() for day in asked}))
         except GivenUpError:
             keys = [messages.weather_key(station, day) for day in asked]
             self._state.give_up("weather", keys, milliseconds(self._clock.now()), self._chosen.malformed_attempts)
@@ -412,39 +366,3 @@ class Poller:
 
 def _subject(call: Call[Any]) -> str:
     return call.subject
-
-
-def _has(field: str) -> Callable[[Answer], None]:
-    """Each item has this field."""
-
-    def check(answer: Answer) -> None:
-        if not all(item.get(field) for item in answer.items):
-            raise UnreadableError(Flaw.MISSING_FIELD, f"an item without {field}")
-
-    return check
-
-
-def _says(field: str, value: str) -> Callable[[Answer], None]:
-    """There is one item, or none, and it is about this."""
-
-    def check(answer: Answer) -> None:
-        if len(answer.items) > 1:
-            raise UnreadableError(Flaw.DUPLICATE_FIELD, f"{len(answer.items)} items, where one was asked for")
-        _one_of(field, {value})(answer)
-
-    return check
-
-
-def _one_of(field: str, values: Collection[str]) -> Callable[[Answer], None]:
-    """Each item is about one of these."""
-
-    def check(answer: Answer) -> None:
-        for item in answer.items:
-            if item.get(field) not in values:
-                raise UnreadableError(Flaw.KEY_MISMATCH, f"{field} is {item.get(field)!r}, which was not asked for")
-
-    return check
-
-
-def _address_of(result: str | None) -> str:
-    return messages.address(json.loads(result)["item"]) if result else ""

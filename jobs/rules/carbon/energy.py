@@ -73,7 +73,7 @@ def _item(body: bytes) -> Item:
     try:
         answer = read_body(body)
     except RefusedError as error:
-        raise RejectedError(Reason.API_ERROR, str(error)[:400]) from error
+        raise RejectedError(Reason.API_ERROR, str(error)) from error
     except UnreadableError as error:
         raise RejectedError(Reason(error.flaw.value), str(error)) from error
     if answer.code == NO_DATA:
