@@ -4,7 +4,9 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
-PYTHON ?= python3.11
+# PYTHON=/path/to/python makes the virtual environment with that one; else uv does, where it is there, and fetches a
+# Python if need be; else the first of python3.11 and python3.12 that is there.
+PYTHON ?=
 VENV := .venv
 BIN := $(VENV)/bin
 JAR := sinks/java/target/citystream-sinks.jar
@@ -17,10 +19,15 @@ INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 JAVA_SOURCES := sinks/java/pom.xml $(shell find sinks/java/src -type f 2>/dev/null)
 
-# One line about a missing program, and how to get it.
-NEEDS_PYTHON = command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is missing: apt install python3.11 python3.11-venv (macOS: brew install python@3.11)." >&2; exit 1; }
-NEEDS_JAVA = command -v java >/dev/null || [ -x "$${JAVA_HOME:-}/bin/java" ] || { echo "Java is missing: apt install openjdk-17-jdk (macOS: brew install openjdk@17)." >&2; exit 1; }
+# Missing programs, each in one line that says how to get it.
+JAVAC = $${JAVA_HOME:+$$JAVA_HOME/bin/}javac
+NEEDS_JAVA = version=$$("$(JAVAC)" -version 2>&1 | sed -n 's/^javac \([0-9]*\).*/\1/p') || true; \
+	[ "$${version:-0}" -ge 17 ] || { echo "A JDK 17 or newer is missing ($(JAVAC)): apt install openjdk-17-jdk, or openjdk-21-jdk (macOS: brew install openjdk@17, and set JAVA_HOME)." >&2; exit 1; }
 NEEDS_MAVEN = command -v mvn >/dev/null || { echo "Maven is missing: apt install maven (macOS: brew install maven)." >&2; exit 1; }
+IS_PYTHON = -c 'import ensurepip, sys; sys.exit(sys.version_info[:2] not in [(3, 11), (3, 12)])' 2>/dev/null
+
+# Packages are installed by uv, where it is there.
+INSTALL = $(if $(shell command -v uv 2>/dev/null),uv pip install --python $(BIN)/python,$(BIN)/python -m pip install --disable-pip-version-check)
 
 .PHONY: help
 help: ## List all targets
@@ -30,22 +37,34 @@ help: ## List all targets
 
 .PHONY: install
 install: $(INSTALLED) $(JAR) ## Install Python packages into .venv and build the job's jar; again: only what changed
+ifneq ($(PYTHON),)
+	@[ "$$("$(PYTHON)" --version)" = "$$($(BIN)/python --version)" ] || { echo "$(VENV) has $$($(BIN)/python --version): remove it (rm -r $(VENV)), and PYTHON=$(PYTHON) makes it anew." >&2; exit 1; }
+endif
 
 $(BIN)/python:
-	@$(NEEDS_PYTHON)
+	@$(NEEDS_JAVA)
+	@$(NEEDS_MAVEN)
 	@echo "Making $(VENV)"
-	@$(PYTHON) -m venv $(VENV)
+ifneq ($(PYTHON),)
+	@"$(PYTHON)" $(IS_PYTHON) || { echo "PYTHON=$(PYTHON) is no Python 3.11 or 3.12 with venv and pip (Debian and Ubuntu have them in python3-venv)." >&2; exit 1; }
+	@"$(PYTHON)" -m venv $(VENV)
+else ifneq ($(shell command -v uv 2>/dev/null),)
+	@uv venv --quiet --seed --python '>=3.11,<3.13' $(VENV)
+else
+	@for python in python3.11 python3.12; do if $$python $(IS_PYTHON); then exec $$python -m venv $(VENV); fi; done; \
+	echo "Python 3.11 or 3.12 with venv is missing: install uv, which fetches one (pipx install uv; macOS: brew install uv), or apt install python3.11-venv (Ubuntu 24.04: python3.12-venv; macOS: brew install python@3.12), or name one with PYTHON=/path/to/python." >&2; exit 1
+endif
 
 $(INSTALLED): requirements.lock pyproject.toml | $(BIN)/python
 	@echo "Installing Python packages (the first time some 600 MB: PyFlink brings all of Flink)"
-	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
+	@$(INSTALL) --require-hashes -r requirements.lock
+	@$(INSTALL) --quiet --no-deps --no-build-isolation --editable .
 	@ln -sf "$$(cd / && $(CURDIR)/$(BIN)/python -c 'import pyflink; print(pyflink.__path__[0])')/bin/flink" $(BIN)/flink
 	@touch $@
 
 $(INSTALLED_DEV): requirements-dev.lock $(INSTALLED)
 	@echo "Installing what checks and tests need"
-	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(INSTALL) --require-hashes -r requirements-dev.lock
 	@touch $@
 
 $(JAR): $(JAVA_SOURCES)
@@ -56,12 +75,11 @@ $(JAR): $(JAVA_SOURCES)
 	@touch $@
 
 .PHONY: lock
-lock: $(INSTALLED_DEV) ## Resolve the pinned Python packages anew, after a change of pyproject.toml
-	@unset PIP_FIND_LINKS; export CUSTOM_COMPILE_COMMAND="make lock"; \
-	flags="--quiet --upgrade --no-config --strip-extras --allow-unsafe --generate-hashes"; \
-	flags="$$flags --no-emit-index-url --no-emit-find-links --no-emit-trusted-host"; \
-	$(BIN)/pip-compile $$flags --build-deps-for editable --output-file requirements.lock pyproject.toml; \
-	$(BIN)/pip-compile $$flags --extra dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
+lock: $(INSTALLED_DEV) ## Resolve the pinned Python packages anew, for all Pythons, after a change of pyproject.toml
+	@export UV_CUSTOM_COMPILE_COMMAND="make lock"; \
+	lock="$(BIN)/uv pip compile --quiet --upgrade --no-config --universal --python-version 3.11 --generate-hashes"; \
+	echo "setuptools>=68  # builds what is installed editable" | $$lock --output-file requirements.lock pyproject.toml -; \
+	$$lock --extra dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
 
 ##@ The local stack
 
@@ -162,8 +180,12 @@ style: $(INSTALLED_DEV)
 	@$(BIN)/ruff check .
 	@$(BIN)/lint-imports & layers=$$!; $(BIN)/mypy || { wait $$layers; exit 1; }; wait $$layers
 
+.PHONY: check-other
+check-other: $(INSTALLED_DEV) ## Unit tests on the other of Python 3.11 and 3.12, where that is here
+	@$(BIN)/python -m tests.other_python
+
 .PHONY: test
-test: style $(JAR) ## Everything in `check`, the Java tests, and tests against real servers, kill tests among them
+test: style check-other $(JAR) ## `check`, `check-other`, the Java tests, and tests against real servers, kill tests among them
 	@$(NEEDS_MAVEN)
 	@export $(TEST_STACK); trap '$(BIN)/python -m stack clean' EXIT; \
 	$(BIN)/python -m stack up; \

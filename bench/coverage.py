@@ -14,14 +14,14 @@ from rich.console import Console
 from rich.table import Table
 
 from conf import factors
+from conf.city.places import Complex, complexes
 from conf.settings import Settings, load
 from forecast.backtest import SHOWN_DAYS, judged, run, within
 from forecast.history import History
 from forecast.rolling import SCOPES, Replay
 from forecast.weather import Floats, Weather
-from generators import city
-from generators.simulator import energy
-from generators.simulator.services import World
+from generators.simulator.carbon import energy
+from generators.simulator.carbon.services import World
 from jobs.rules.carbon.emission import Factor, Factors, Grams
 from jobs.rules.carbon.energy import Quantities
 from jobs.rules.carbon.spreading import daily, weights_of_month
@@ -44,7 +44,7 @@ def told(seed: int, first: date, months: int, settings: Settings) -> tuple[Histo
         for factor in factors.load()
         if settings.carbon.heat or factor.item != "heat"
     )
-    places = city.complexes()
+    places = complexes()
     grams = np.full((len(places), len(weather)), np.nan)
     items = np.zeros((len(places), len(weather)), dtype=int)
     for month in energy.months_between(first, energy.month_after(first, months - 1)):
@@ -64,7 +64,7 @@ def told(seed: int, first: date, months: int, settings: Settings) -> tuple[Histo
     return History(weather.days, ids, regions, households, kg).current(), weather
 
 
-def _emitted(world: World, place: city.Complex, month: date, today: date, known: Factors) -> Grams:
+def _emitted(world: World, place: Complex, month: date, today: date, known: Factors) -> Grams:
     used = world.usage(place, month, today)
     quantities = (used.electricity_kwh, used.gas_m3, used.water_m3, used.heat_mcal)
     return known.grams(Quantities(*(Decimal(each) if each else None for each in quantities)), f"{month:%Y-%m}")

@@ -4,10 +4,11 @@ Longer than other modules, because every setting stands here, once.
 """
 
 import os
+import re
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
@@ -33,7 +34,9 @@ ADDRESSES = {
     "ELASTICSEARCH_API_KEY": ("elasticsearch", "api_key"),
     "FLINK_URL": ("flink", "url"),
     "SIMULATOR_URL": ("simulator", "url"),
+    "DATA_GO_KR_URL": ("pollers", "data_go_kr_url"),
     "DATA_GO_KR_SERVICE_KEY": ("pollers", "service_key"),
+    "KAKAO_URL": ("pollers", "kakao_url"),
     "KAKAO_REST_KEY": ("pollers", "kakao_key"),
     "BOARD_URL": ("board", "url"),
     "KIBANA_URL": ("kibana", "url"),
@@ -64,47 +67,136 @@ class Kafka(_Section):
     min_insync_replicas: int = Field(ge=1)
 
 
+# What a database's URL may say besides address and user, and how the JVM's driver calls it.
+JDBC_PARAMETERS = {
+    "channel_binding": "channelBinding",
+    "gssencmode": "gssEncMode",
+    "load_balance_hosts": "loadBalanceHosts",
+    "options": "options",
+    "sslcert": "sslcert",
+    "sslkey": "sslkey",
+    "sslmode": "sslmode",
+    "sslpassword": "sslpassword",
+    "sslrootcert": "sslrootcert",
+    "target_session_attrs": "targetServerType",
+}
+JDBC_VALUES = {
+    "load_balance_hosts": {"disable": "false", "random": "true"},
+    "target_session_attrs": {
+        "any": "any",
+        "read-write": "primary",
+        "primary": "primary",
+        "read-only": "secondary",
+        "standby": "secondary",
+        "prefer-standby": "preferSecondary",
+    },
+}
+# Each session says these for itself.
+SAID_BY_SESSIONS = {"application_name", "connect_timeout"}
+
+
 class Postgres(_Section):
-    """The database, as a libpq URL; it may hold a password, so it is a secret."""
+    """The database, as a libpq URL; it may hold a password, so it is a secret.
+
+    It may name several hosts, of which `target_session_attrs=read-write` takes the one that is the primary.
+    """
 
     url: SecretStr
 
     @field_validator("url")
     @classmethod
     def _is_libpq_url(cls, value: SecretStr) -> SecretStr:
-        parts = urlsplit(value.get_secret_value())
-        if parts.scheme not in ("postgresql", "postgres") or not parts.hostname or parts.path in ("", "/"):
-            msg = "expected postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
+        if msg := cls._fault(value.get_secret_value()):
             raise ValueError(msg)
         return value
+
+    @classmethod
+    def _fault(cls, url: str) -> str | None:
+        """What is wrong with a URL, without anything of it that may be secret."""
+        form = "expected postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
+        if not url.startswith(("postgresql://", "postgres://")):
+            return form
+        understood = {*JDBC_PARAMETERS, *SAID_BY_SESSIONS}
+        try:
+            parts = cls._parsed(url)
+        except ValueError as error:
+            unknown = re.findall(r'invalid URI query parameter: "(\w+)"', str(error))
+            if not unknown:
+                return f"{form}, with what is special in it percent-encoded (%40 for @, %25 for %)"
+        else:
+            unknown = sorted(parts.keys() - understood - {"user", "password", "host", "port", "dbname"})
+        if unknown:
+            return (
+                f"{', '.join(unknown)}: not a parameter that both Python and the JVM understand, which are "
+                + ", ".join(sorted(understood))
+            )
+        if not {"user", "host", "dbname"} <= parts.keys() or not all(parts["host"].split(",")):
+            return form
+        if "@" in parts["host"]:
+            return f"{form}; an @ in the password is written %40"
+        if "/" in parts["host"]:
+            return f"{form}; the JVM does not connect by a socket in a folder, so give a host"
+        if not all(port.isdecimal() and 0 < int(port) < 2**16 for _, port in cls._addresses(parts)):
+            return f"{form}; a port is a number from 1 to 65535, and each host has its own"
+        for name, known in JDBC_VALUES.items():
+            if name in parts and parts[name] not in known:
+                return f"{name} is one of {', '.join(known)}"
+        return None
 
     @property
     def user(self) -> str:
         """The user of the URL, percent-decoded."""
-        return self._decoded(urlsplit(self.url.get_secret_value()).username)
+        return self._parts["user"]
 
     @property
     def password(self) -> str:
         """The password of the URL, percent-decoded; empty when there is none."""
-        return self._decoded(urlsplit(self.url.get_secret_value()).password)
+        return self._parts.get("password", "")
 
     @property
     def jdbc_url(self) -> str:
         """The same database for the JVM, without user and password."""
-        parts = urlsplit(self.url.get_secret_value())
-        return urlunsplit(("jdbc:postgresql", f"{parts.hostname}:{parts.port or 5432}", parts.path, parts.query, ""))
+        said = {name: JDBC_VALUES.get(name, {}).get(value, value) for name, value in self._parts.items()}
+        query = urlencode(
+            {jdbc: said[name] for name, jdbc in JDBC_PARAMETERS.items() if name in said}, quote_via=quote, safe=""
+        )
+        return f"jdbc:postgresql://{self._hosts}/{quote(said['dbname'], safe='')}{'?' if query else ''}{query}"
 
     @property
     def shown(self) -> str:
         """The URL as it may stand in a log."""
-        parts = urlsplit(self.url.get_secret_value())
-        return urlunsplit((parts.scheme, f"{parts.username}@{parts.hostname}:{parts.port or 5432}", parts.path, "", ""))
+        return f"postgresql://{self.user}@{self._hosts}/{self._parts['dbname']}"
+
+    @property
+    def _hosts(self) -> str:
+        return ",".join(
+            f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in self._addresses(self._parts)
+        )
+
+    @property
+    def _parts(self) -> dict[str, str]:
+        return self._parsed(self.url.get_secret_value())
 
     @staticmethod
-    def _decoded(part: str | None) -> str:
-        from urllib.parse import unquote
+    def _addresses(parts: dict[str, str]) -> list[tuple[str, str]]:
+        """Each host with its port; a host without one has the usual."""
+        hosts, ports = parts["host"].split(","), parts.get("port", "").split(",")
+        if len(ports) == 1:
+            ports *= len(hosts)
+        # Too many ports, or too few, belong to nobody: an impossible one says so.
+        padded = ports if len(ports) == len(hosts) else ["-"] * len(hosts)
+        return [(host, port or "5432") for host, port in zip(hosts, padded, strict=True)]
 
-        return unquote(part or "")
+    @staticmethod
+    def _parsed(url: str) -> dict[str, str]:
+        """A URL taken apart by libpq itself, percent-decoded; ValueError where it can't."""
+        from psycopg2 import ProgrammingError
+        from psycopg2.extensions import parse_dsn
+
+        try:
+            return dict(parse_dsn(url))
+        except ProgrammingError as error:
+            raise ValueError(str(error)) from None
 
 
 class Elasticsearch(_Section):
@@ -237,24 +329,21 @@ class Simulator(_Section):
         return value
 
 
+class Operation(_Section):
+    """An operation of a public API: its path below the API's address, and how many calls a day and key it may cost."""
+
+    path: str = Field(pattern=r"^/")
+    daily_quota: int = Field(ge=1)
+
+
 class Operations(_Section):
-    """Paths of the operations below their base URLs."""
+    """What the pollers call."""
 
-    complexes: str = Field(pattern=r"^/")
-    basis: str = Field(pattern=r"^/")
-    energy: str = Field(pattern=r"^/")
-    weather: str = Field(pattern=r"^/")
-    address: str = Field(pattern=r"^/")
-
-
-class Quotas(_Section):
-    """Calls per day and key that each operation may cost."""
-
-    complexes: int = Field(ge=1)
-    basis: int = Field(ge=1)
-    energy: int = Field(ge=1)
-    weather: int = Field(ge=1)
-    address: int = Field(ge=1)
+    complexes: Operation
+    basis: Operation
+    energy: Operation
+    weather: Operation
+    address: Operation
 
 
 class Watch(_Section):
@@ -278,7 +367,6 @@ class Pollers(_Section):
     service_key: SecretStr | None = None
     kakao_key: SecretStr | None = None
     operations: Operations
-    daily_quota: Quotas
     sido: str = Field(pattern=r"^[0-9]{2}$")
     page_size: int = Field(ge=1)
     assumed_complexes: int = Field(ge=1)

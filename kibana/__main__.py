@@ -7,7 +7,7 @@ import sys
 from conf.errors import command
 from conf.settings import ROOT, load
 from conf.streams import STREAMS
-from kibana.importing import await_ready, client, import_file
+from kibana.importing import await_ready, client, dashboard, import_file
 from kibana.objects import SavedObject, lines
 
 DIRECTORY = ROOT / "conf" / "kibana"
@@ -34,8 +34,8 @@ def import_all(arguments: argparse.Namespace) -> None:
         await_ready(http, arguments.wait, lambda line: print(line, flush=True))
         for name in FILES:
             print(f"{name}: {import_file(http, DIRECTORY / name)} objects imported")
-        for dashboard in (each for dashboards in FILES.values() for each in dashboards):
-            print(f"{dashboard.attributes['title']}: {http.base_url}/app/dashboards#/view/{dashboard.id}")
+        for each in (each for dashboards in FILES.values() for each in dashboards):
+            print(f"{each.attributes['title']}: {dashboard(http, each.id)}")
 
 
 @command

@@ -69,10 +69,9 @@ def offsets(settings: Settings, topic: str) -> tuple[int, int]:
 
 
 def read_dead_letters(settings: Settings, topic: str, take: Callable[[bytes], None]) -> None:
-    """Hand each dead letter of a topic that a completed checkpoint contains to `take`."""
+    """Hand each dead letter of a topic to `take`, once: one that was written again has the same key."""
     consumer = KafkaConsumer(
         bootstrap_servers=settings.kafka.bootstrap_servers.split(","),
-        isolation_level="read_committed",
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         max_partition_fetch_bytes=8 * 1024 * 1024,
@@ -82,11 +81,14 @@ def read_dead_letters(settings: Settings, topic: str, take: Callable[[bytes], No
         partitions = [TopicPartition(name, number) for number in consumer.partitions_for_topic(name) or ()]
         consumer.assign(partitions)
         consumer.seek_to_beginning()
-        ends = consumer.end_offsets(partitions)  # under read_committed: the last stable offsets
+        ends = consumer.end_offsets(partitions)
+        seen: set[bytes] = set()
         while any(consumer.position(partition) < ends[partition] for partition in partitions):
             for records in consumer.poll(timeout_ms=500).values():
                 for record in records:
-                    take(record.value)
+                    if record.key not in seen:
+                        seen.add(record.key)
+                        take(record.value)
 
 
 def reconcile(settings: Settings) -> Report:

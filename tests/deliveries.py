@@ -91,7 +91,7 @@ class Generator:
 
 
 def dead_letters(settings: Settings) -> list[dict[str, object]]:
-    """Every dead letter that a completed checkpoint contains."""
+    """Every dead letter, once."""
     letters: list[dict[str, object]] = []
     reconcile.read_dead_letters(settings, TOPIC, lambda value: letters.append(json.loads(value)))
     return letters

@@ -17,8 +17,9 @@ from zoneinfo import ZoneInfo
 
 from faker import Faker
 
-from conf.districts import districts
-from generators import city, plans
+from conf.city import places
+from conf.city.places import districts
+from generators import plans
 from generators.deliveries import malformed
 from generators.plans import Record, due_times
 
@@ -203,13 +204,13 @@ def _destinations() -> tuple[tuple[bytes, tuple[bytes, ...]], ...]:
     They are part of the city, not of a run: store 17 is the same store whatever the seed.
     """
     draw = random.Random("citystream deliveries")
-    complexes = city.complexes()
+    complexes = places.complexes()
     baskets = _baskets(draw)
     found = []
     for place in draw.choices(complexes, [place.households for place in complexes], k=DESTINATIONS):
         # 0.8: a destination is at most some 100 m from its complex, thereby in the same district.
         # Five decimals are a metre.
-        lat, lon = (round(at + draw.uniform(-0.8, 0.8) * city.SPREAD, 5) for at in (place.lat, place.lon))
+        lat, lon = (round(at + draw.uniform(-0.8, 0.8) * places.SPREAD, 5) for at in (place.lat, place.lon))
         complex_id: str | None = place.complex_id
         address = place.address.replace("대구광역시", "대구")
         if draw.random() < WITHOUT_COMPLEX:

@@ -9,6 +9,7 @@ from pyflink.common import Configuration
 from pyflink.datastream import CheckpointingMode, StreamExecutionEnvironment
 from pyflink.table import StreamTableEnvironment
 
+import apis
 import conf
 from conf.settings import Settings, SettingsError, load
 from sinks.errors import NotReadyError
@@ -61,9 +62,10 @@ def submit(
     Args:
         build: makes the job from the settings.
         name: the job's name.
-        carrying: the packages whose code travels with the job, besides `conf`: Python workers need not have them.
+        carrying: the packages whose code travels with the job, besides `apis` and `conf`: Python workers need not have
+            them.
     """
-    for package in (conf, *carrying):
+    for package in (apis, conf, *carrying):
         cloudpickle.register_pickle_by_value(package)
     try:
         build(load()).execute(name)

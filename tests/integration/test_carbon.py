@@ -75,7 +75,7 @@ def test_a_correction_replaces_the_old_value_everywhere(history: History) -> Non
 def test_what_was_fetched_earlier_replaces_nothing(history: History) -> None:
     history.raw("energy.usage", "A00007|2026-01", carbon.body("A00007", date(2026, 1, 1), electricity="1"))
     topic, key, value, _ = history.records.pop()
-    history.records.append((topic, key, value, 1_700_000_000_000))
+    history.records.append((topic, key, value, 1_790_000_000_000))
 
 
 @pytest.mark.usefixtures("agrees")

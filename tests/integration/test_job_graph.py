@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -35,6 +36,12 @@ def nodes(job: str) -> dict[str, str | None]:
 def test_every_operator_has_a_uid_of_its_own(nodes: dict[str, str | None]) -> None:
     assert [name for name, uid in nodes.items() if not uid] == []
     assert len(set(nodes.values())) == len(nodes)
+
+
+def test_operators_are_named_after_what_they_do(nodes: dict[str, str | None]) -> None:
+    """Not after the planner's or PyFlink's classes: people read them in Flink's web interface."""
+    strange = re.compile(r"\[\d+\]|TableToDataStream|ConstraintEnforcer|Calc|Correlate|^_|stream_key_by|^(Map|Filter)$")
+    assert [name for name in nodes if strange.search(name.split(" ", 1)[1])] == []
 
 
 def test_each_topic_is_read_once(job: str, nodes: dict[str, str | None]) -> None:

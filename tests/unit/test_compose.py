@@ -383,7 +383,7 @@ BROKEN: list[tuple[Check, str, str, str]] = [
     (other_than_the_local_stack, "deploy/flink.yaml", "io.tmp.dirs:", "heartbeat.interval: 5\nio.tmp.dirs:"),
     (meeting_ports, ".env.example", "FLINK_PORT=8081", "FLINK_PORT=18081"),
     (meeting_ports, ".env.example", "GRAFANA_PORT=3000", "GRAFANA_PORT=9090"),
-    (builders, "docker-compose.yml", "command: [board.forecast]", "command: [board.forecast]\n    build: {context: .}"),
+    (builders, "docker-compose.yml", "command: [board]", "command: [board]\n    build: {context: .}"),
     (builders, "docker-compose.yml", "pull_policy: never", "pull_policy: missing"),
     (unserved_streams, "docker-compose.yml", "submit-carbon:", "submit-emission:"),
     (unserved_streams, "docker-compose.yml", "ensure, deliveries]", "ensure, carbon]"),

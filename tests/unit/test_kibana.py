@@ -12,11 +12,12 @@ from typing import Any
 import httpx
 import pytest
 
-from conf.districts import districts
+from conf.city.places import districts
 from conf.settings import Kibana
+from conf.templates import templates
 from kibana import __main__ as command
 from kibana import importing
-from kibana.importing import ImportFailedError, await_ready, client, import_file
+from kibana.importing import ImportFailedError, await_ready, client, dashboard, import_file
 from kibana.lens import count, number, ratio, top
 from kibana.lens import table as lens_table
 from kibana.objects import SavedObject, data_view, lines
@@ -24,7 +25,6 @@ from tests import kibana_server
 from tests.kibana_server import KibanaServer
 from tests.saved_objects import (
     FILES,
-    TEMPLATES,
     Object,
     faults,
     known_fields,
@@ -245,10 +245,10 @@ def test_what_is_broken_in_carbon_is_found(id_: str, change: Callable[[Object], 
     assert [fault for fault in faults(broken, FIELDS) if said in fault and id_ in fault] != []
 
 
-@pytest.mark.parametrize("template", sorted(TEMPLATES.glob("*.json")), ids=lambda path: path.stem)
-def test_a_template_has_the_fields_that_a_job_writes(template: Path) -> None:
-    properties = json.loads(template.read_text(encoding="utf-8"))["template"]["mappings"]["properties"]
-    assert written_fields(template.stem) in (None, properties.keys())
+@pytest.mark.parametrize("index", templates())
+def test_a_template_has_the_fields_that_a_job_writes(index: str) -> None:
+    properties = templates()[index]["template"]["mappings"]["properties"]
+    assert written_fields(index) in (None, properties.keys())
 
 
 def test_two_of_a_kind_are_found() -> None:
@@ -290,6 +290,19 @@ def test_everything_is_imported_and_again(capsys: pytest.CaptureFixture[str]) ->
     said = capsys.readouterr().out
     assert f"deliveries.ndjson: {len(ORDERS)} objects imported" in said
     assert f"Citystream: orders now: {server.url}/app/dashboards#/view/{NOW}" in said
+
+
+@pytest.mark.parametrize(
+    ("url", "page"),
+    [
+        ("http://host:5601", "http://host:5601/app/dashboards#/view/x"),
+        ("http://host/base", "http://host/base/app/dashboards#/view/x"),
+        ("http://host/base/", "http://host/base/app/dashboards#/view/x"),
+    ],
+)
+def test_links_have_the_base_path_and_one_slash(url: str, page: str) -> None:
+    with client(kibana("http://elsewhere"), url) as http:
+        assert dashboard(http, "x") == page
 
 
 def test_settings_bring_address_and_login(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from conf.districts import districts
-from generators import city
+from conf.city import places
+from conf.city.places import districts
 from generators.deliveries import malformed, orders
 from generators.deliveries.orders import DAY_CURVE, Plan
 from generators.plans import Record
@@ -99,7 +99,7 @@ def test_the_same_plan_gives_the_same_bytes(
 @hypothesis_settings(max_examples=40)
 def test_valid_orders_keep_the_wire_contract(seed: int) -> None:
     by_code = {district.code: district for district in districts()}
-    complexes = {place.complex_id: place for place in city.complexes()}
+    complexes = {place.complex_id: place for place in places.complexes()}
     for record in take(Plan(seed=seed, start=START, late_share=0.2, duplicate_share=0.1), 100):
         assert record.value is not None
         assert broken_rule(record.value) is None
@@ -112,8 +112,8 @@ def test_valid_orders_keep_the_wire_contract(seed: int) -> None:
         if order["complex_id"] is not None:
             place = complexes[order["complex_id"]]
             assert place.region == order["region"]
-            assert abs(place.lat - order["lat"]) < city.SPREAD
-            assert abs(place.lon - order["lon"]) < city.SPREAD
+            assert abs(place.lat - order["lat"]) < places.SPREAD
+            assert abs(place.lon - order["lon"]) < places.SPREAD
 
 
 def test_one_order_in_ten_goes_to_no_complex() -> None:

@@ -1,7 +1,6 @@
 """The local stack without servers: what it writes, what it checks, and what it says."""
 
 import configparser
-import json
 import os
 import re
 import socket
@@ -14,7 +13,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from conf.settings import ROOT, Stack, load
+from conf.settings import Stack, load
+from conf.templates import templates
 from stack import accounts, artifacts, health, preflight, supervision
 from stack.__main__ import main
 from stack.artifacts import DownloadProgress, Programs
@@ -166,8 +166,7 @@ class TestConfiguration:
         assert postgres.SETTINGS["synchronous_commit"] == "on"
 
     def test_the_api_key_covers_the_projects_indices(self) -> None:
-        templates = [json.loads(path.read_text()) for path in (ROOT / "conf" / "elasticsearch").glob("*.json")]
-        written = [pattern for template in templates for pattern in template["index_patterns"]]
+        written = [pattern for template in templates().values() for pattern in template["index_patterns"]]
         assert {"deliveries", "pay_per_category", "districts"} <= {pattern.rstrip("*") for pattern in written}
         assert [name for name in written if not any(fnmatch(name, each) for each in accounts.INDICES)] == []
 

@@ -85,7 +85,7 @@ public final class ElasticsearchSink extends AsyncSinkBase<RowData, Document> {
             String deadLetterBootstrapServers,
             String deadLetterTopic) {
         this(url, apiKey, index, row, maxBatchSize, maxBatchBytes, maxInFlight, maxTimeInBufferMs,
-                () -> new KafkaDeadLetters(deadLetterBootstrapServers, deadLetterTopic), Tuning.DEFAULT);
+                () -> new KafkaDeadLetters(deadLetterBootstrapServers, deadLetterTopic, index), Tuning.DEFAULT);
     }
 
     ElasticsearchSink(

@@ -36,6 +36,12 @@ final class PostgresSession implements AutoCloseable {
         T in(Connection connection) throws SQLException, IOException;
     }
 
+    /** Upkeep, done in one transaction. */
+    @FunctionalInterface
+    interface Upkeep {
+        void in(Connection connection) throws SQLException;
+    }
+
     static final int PATIENCE_SECONDS = 60;
 
     private static final Logger LOG = LoggerFactory.getLogger(PostgresSession.class);
@@ -91,6 +97,32 @@ final class PostgresSession implements AutoCloseable {
                 disconnect();
                 throw e;
             }
+        }
+    }
+
+    /** Runs work that may as well be done later, once; where it fails it changes nothing, and nobody waits. */
+    void attempt(String purpose, Upkeep work) throws InterruptedException {
+        try {
+            Connection open = connection();
+            open.setNetworkTimeout(Runnable::run, PATIENCE_SECONDS * 1_000);
+            work.in(open);
+            open.commit();
+        } catch (SQLException e) {
+            LOG.info("{} could not {}: {}; it will be tried again", server, purpose, brief(e));
+            rollback();
+            if (Thread.interrupted()) {
+                throw new InterruptedException("Cancelled while waiting for %s to %s".formatted(server, purpose));
+            }
+        }
+    }
+
+    private void rollback() {
+        try {
+            if (connection != null) {
+                connection.rollback();
+            }
+        } catch (SQLException e) {
+            disconnect();
         }
     }
 

@@ -23,10 +23,10 @@ import org.apache.flink.table.types.logical.RowType;
  *
  * <p><b>How.</b> {@linkplain StagedWriter Phase one}: rows go by COPY into a staging table of their own per subtask and checkpoint
  * (an <i>epoch</i>), committed there before the checkpoint's barrier passes. {@linkplain StagedCommitter Phase two}: once the
- * checkpoint is complete, one ordinary transaction inserts the epoch into the ledger, drops its staging table and notes the token
- * as committed, so that committing it again does nothing.
+ * checkpoint is complete, one ordinary transaction inserts the epoch into the ledger and notes the token as committed, so that
+ * committing it again does nothing. The staging table is dropped after that; a reader that keeps it holds nobody up.
  *
- * <p><b>It needs</b> the schema {@code staging} ({@code sql/postgres/0002_staged_commit.sql}) and a unique key on the table. Without
+ * <p><b>It needs</b> the schema {@code staging} ({@code sql/postgres/*_sta*.sql}) and a unique key on the table. Without
  * checkpoints rows appear when the input ends. The key, not the sink, absorbs what the source delivers twice.
  */
 public final class StagedCommitSink implements Sink<RowData>, SupportsCommitter<Epoch>, SupportsWriterState<RowData, Epoch> {
@@ -89,7 +89,11 @@ public final class StagedCommitSink implements Sink<RowData>, SupportsCommitter<
 
     @Override
     public Committer<Epoch> createCommitter(CommitterInitContext context) {
-        return new StagedCommitter(this, context.metricGroup());
+        return new StagedCommitter(
+                this,
+                context.getTaskInfo().getIndexOfThisSubtask(),
+                context.getTaskInfo().getNumberOfParallelSubtasks(),
+                context.metricGroup());
     }
 
     @Override

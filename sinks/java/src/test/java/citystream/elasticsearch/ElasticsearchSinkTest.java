@@ -69,7 +69,7 @@ class ElasticsearchSinkTest {
     @Timeout(60)
     void aRefusalEndsTheJobInsteadOfRestartingIt() throws Exception {
         try (FakeElasticsearch server = new FakeElasticsearch()) {
-            server.headStatus = 403;
+            server.indexStatus = 403;
             assertThatThrownBy(() -> run(server, 10)).satisfies(error -> assertThat(
                             ExceptionUtils.findThrowableWithMessage(error, "grant it the privileges index"))
                     .isPresent());

@@ -3,6 +3,7 @@ package citystream.elasticsearch;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.util.Collections;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
@@ -208,8 +209,54 @@ class ElasticsearchWriterTest {
                     .rootCause().hasMessageContaining("set ELASTICSEARCH_API_KEY")
                     .hasMessageNotContaining(Harness.KEY);
         }
-        server.headStatus = 401;
+        server.indexStatus = 401;
         assertThatThrownBy(() -> new Harness(server.url())).isInstanceOf(ElasticsearchRefusal.class);
+    }
+
+    static Stream<Arguments> longTroubles() {
+        String block = "{\"error\":{\"type\":\"%s\",\"reason\":\"blocked by: [FORBIDDEN/13/cluster read-only / allow delete (api)]\"}}";
+        return Stream.of(
+                trouble("a blocked cluster", (exchange, lines) ->
+                        FakeElasticsearch.answer(exchange, 403, block.formatted("cluster_block_exception"))),
+                trouble("no new indices", (exchange, lines) ->
+                        FakeElasticsearch.answer(exchange, 403, block.formatted("index_create_block_exception"))),
+                trouble("a blocked index", items(403, "cluster_block_exception")),
+                trouble("an index that may not be made yet", items(403, "index_create_block_exception")),
+                trouble("a full disk", items(429, "cluster_block_exception")),
+                trouble("a closed shard", items(404, "index_shard_closed_exception")),
+                trouble("a shard that is nowhere", items(404, "shard_not_found_exception")),
+                trouble("a shard that recovers", items(409, "index_shard_recovering_exception")));
+    }
+
+    private static FakeElasticsearch.Scene items(int status, String type) {
+        return (exchange, lines) -> FakeElasticsearch.answer(exchange, 200, "{\"items\":["
+                + String.join(",", Collections.nCopies(lines.size(), FakeElasticsearch.item(status, type, "not now"))) + "]}");
+    }
+
+    /** For longer than a refusal is borne with: thirty pauses, most of 40 ms at least. */
+    @ParameterizedTest(name = "{0}")
+    @MethodSource("longTroubles")
+    void waitsForWhatPassesHoweverLongItTakes(String name, FakeElasticsearch.Scene trouble) throws Exception {
+        for (int i = 0; i < 30; i++) {
+            server.then(trouble);
+        }
+        try (Harness sink = new Harness(server.url()).write(0, 10).flush()) {
+            assertThat(server.documents).hasSize(10);
+            assertThat(sink.letters.written).isEmpty();
+            assertThat(sink.count("documentsStored")).isEqualTo(10);
+            assertThat(server.script).isEmpty();
+        }
+    }
+
+    @Test
+    void aBlockedIndexIsNoReasonNotToStart() throws Exception {
+        server.indexStatus = 403;
+        server.indexAnswer = "{\"error\":{\"type\":\"cluster_block_exception\",\"reason\":\"metadata\"}}";
+        try (Harness sink = new Harness(server.url()).write(0, 5)) {
+            server.indexStatus = 200;
+            sink.flush();
+            assertThat(server.documents).hasSize(5);
+        }
     }
 
     @Test
@@ -223,11 +270,11 @@ class ElasticsearchWriterTest {
 
     @Test
     void anIndexWithoutTemplateFailsTheJobAtItsStart() {
-        server.headStatus = 404;
+        server.indexStatus = 404;
         server.template = "{}";
         assertThatThrownBy(() -> new Harness(server.url()))
                 .isInstanceOf(ElasticsearchRefusal.class)
-                .hasMessageContaining("PUT /_index_template/deliveries");
+                .hasMessageContaining("run `make prepare`");
         server.template = "{\"template\":{}}";
         assertThat(java.util.concurrent.CompletableFuture.runAsync(() -> {
             try (Harness sink = new Harness(server.url())) {

@@ -34,7 +34,8 @@ final class FakeElasticsearch implements AutoCloseable {
     final List<Integer> bulks = new CopyOnWriteArrayList<>();
     final List<String> authorizations = new CopyOnWriteArrayList<>();
     final Queue<Scene> script = new ConcurrentLinkedQueue<>();
-    volatile int headStatus = 200;
+    volatile int indexStatus = 200;
+    volatile String indexAnswer = "{}";
     volatile String template = "{\"template\":{}}";
 
     private static final ObjectMapper JSON = new ObjectMapper();
@@ -90,9 +91,8 @@ final class FakeElasticsearch implements AutoCloseable {
         exchange.getResponseHeaders().add("X-elastic-product", "Elasticsearch");
         authorizations.add(String.valueOf(exchange.getRequestHeaders().getFirst("Authorization")));
         String path = exchange.getRequestURI().getPath();
-        if (exchange.getRequestMethod().equals("HEAD")) {
-            exchange.sendResponseHeaders(headStatus, -1);
-            exchange.close();
+        if (exchange.getRequestMethod().equals("GET")) {
+            answer(exchange, indexStatus, indexAnswer);
         } else if (path.startsWith("/_index_template")) {
             answer(exchange, 200, template);
         } else {

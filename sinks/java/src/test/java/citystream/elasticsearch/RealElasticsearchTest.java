@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.time.Duration;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
 
 import org.apache.flink.api.connector.sink2.StatefulSinkWriter;
 import org.apache.flink.connector.base.sink.writer.BufferedRequestState;
@@ -80,7 +81,7 @@ class RealElasticsearchTest {
 
     @Test
     void aFieldThatTheTemplateDoesNotKnowBecomesADeadLetter() throws Exception {
-        try (RealServer server = new RealServer("charge_per_day")) {
+        try (RealServer server = new RealServer("districts")) {
             var writer = open(server.index);
             writer.write(Rows.order("o", 1), null);
             writer.flush(true);
@@ -94,7 +95,7 @@ class RealElasticsearchTest {
     void neitherIndexNorTemplateFailsTheJob() {
         assertThatThrownBy(() -> open("citystream-test-none"))
                 .isInstanceOf(ElasticsearchRefusal.class)
-                .hasMessageContaining("PUT /_index_template/citystream-test-none");
+                .hasMessageContaining("`make prepare`");
     }
 
     @Test
@@ -114,7 +115,31 @@ class RealElasticsearchTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"deliveries", "pay_per_destination", "pay_per_category", "pay_per_complex", "charge_per_day"})
+    @ValueSource(strings = {"read_only", "read_only_allow_delete", "write", "metadata"})
+    void aBlockedIndexIsWaitedFor(String block) throws Exception {
+        try (RealServer server = new RealServer("deliveries")) {
+            RealServer.expect(RealServer.ask("PUT", "/" + server.index, null));
+            server.block(block, true);
+            var writer = open(server.index);
+            var lift = CompletableFuture.runAsync(() -> {
+                try {
+                    Thread.sleep(2 * TUNING.refusalPatience().toMillis());
+                    server.block(block, false);
+                } catch (Exception error) {
+                    throw new IllegalStateException(error);
+                }
+            });
+            writer.write(Rows.order("a", 1), null);
+            writer.flush(true);
+            writer.close();
+            lift.join();
+            assertThat(server.versions()).containsOnlyKeys("a");
+            assertThat(letters.written).isEmpty();
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"deliveries", "carbon", "districts"})
     void everyTemplateIsOneThatElasticsearchTakes(String name) throws Exception {
         try (RealServer server = new RealServer(name)) {
             RealServer.expect(RealServer.ask("PUT", "/" + server.index, null));

@@ -58,6 +58,11 @@ final class RealServer implements AutoCloseable {
         return JSON.readTree(answer.body());
     }
 
+    /** Puts a block on the index, or lifts it. */
+    void block(String name, boolean on) throws IOException, InterruptedException {
+        expect(ask("PUT", "/" + index + "/_settings", "{\"index.blocks." + name + "\": " + on + "}"));
+    }
+
     JsonNode search(String query) throws IOException, InterruptedException {
         ask("POST", "/" + index + "/_refresh", null);
         return expect(ask("POST", "/" + index + "/_search?size=10000&version=true&track_total_hits=true&ignore_unavailable=true", query));

@@ -77,7 +77,7 @@ class LedgerSpeed {
             StagedCommitSink sink =
                     new StagedCommitSink(postgres.server(), table, "speed." + round, TYPE, "ordered_at", 4 << 20);
             try (StagedWriter writer = new StagedWriter(sink, 0, 1, 0, MetricsGroupTestUtils.mockWriterMetricGroup());
-                    StagedCommitter committer = new StagedCommitter(sink, MetricsGroupTestUtils.mockCommitterMetricGroup())) {
+                    StagedCommitter committer = new StagedCommitter(sink, 0, 1, MetricsGroupTestUtils.mockCommitterMetricGroup())) {
                 long stage = System.nanoTime();
                 for (int i = 0; i < total; i++) {
                     writer.write(serializer.toBinaryRow(order(round * total + i)), null);

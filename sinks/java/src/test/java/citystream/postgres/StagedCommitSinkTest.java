@@ -628,16 +628,144 @@ class StagedCommitSinkTest {
     }
 
     @Test
-    void committedEpochsAreForgottenAfterThirtyDays() throws Exception {
+    void committedEpochsAreForgottenAfterThirtyDaysAndTheirSumsStay() throws Exception {
         StagedWriter writer = writer(0);
-        write(writer, 1, 1);
+        write(writer, 1, 10);
         commit(checkpoint(writer, 1));
-        write(writer, 2, 2);
+        write(writer, 8, 12); // three of them again
         commit(checkpoint(writer, 2));
-        postgres.execute("UPDATE staging.epochs SET committed_at = now() - interval '31 days' WHERE ledger = '%s' AND checkpoint_id = 1"
-                .formatted(name));
-        writer(2);
-        assertThat(postgres.query("SELECT checkpoint_id FROM staging.epochs WHERE ledger = '%s'".formatted(name))).containsExactly("2");
+        postgres.execute(
+                "UPDATE staging.epochs SET committed_at = now() - interval '31 days' WHERE ledger = '%s'".formatted(name));
+        write(writer, 12, 13);
+        commit(checkpoint(writer, 3)); // while it runs: no restart is needed
+        assertThat(postgres.query("SELECT checkpoint_id FROM staging.epochs WHERE ledger = '%s'".formatted(name))).containsExactly("3");
+        assertThat(postgres.query("SELECT purged_rows, purged_inserted FROM staging.writers WHERE ledger = '%s'".formatted(name)))
+                .containsExactly("15|12");
+        assertThat(repeats()).isEqualTo(3 + 1);
+    }
+
+    @Test
+    void whatIsPurgedIsPurgedInBatchesWhileTheJobRuns() throws Exception {
+        StagedWriter writer = writer(0);
+        postgres.execute(
+                """
+                INSERT INTO staging.epochs (token, ledger, subtask, attempt, checkpoint_id, chunks, rows, committed_at, inserted)
+                SELECT '%1$s-' || i, '%1$s', 0, gen_random_uuid(), i, 1, 10, now() - interval '40 days', 9
+                FROM generate_series(1, 1200) i"""
+                        .formatted(name));
+        String old = "SELECT count(*) FROM staging.epochs WHERE ledger = '%s' AND committed_at < now() - interval '30 days'";
+        List<Long> left = new ArrayList<>();
+        for (int checkpoint = 1; checkpoint <= 3; checkpoint++) {
+            write(writer, checkpoint, checkpoint);
+            commit(checkpoint(writer, checkpoint));
+            left.add(postgres.number(old.formatted(name)));
+            assertThat(repeats()).isEqualTo(1200);
+        }
+        assertThat(left).containsExactly(700L, 200L, 0L);
+    }
+
+    @Test
+    void epochsOfALineageThatWasAbandonedAreGivenUp() throws Exception {
+        StagedWriter first = writer(0);
+        write(first, 1, 100);
+        List<Epoch> savepoint = checkpoint(first, 10);
+        commit(savepoint);
+        crash(first);
+        StagedWriter anew = writer(0); // started without state: its checkpoints count from 1
+        write(anew, 1, 50);
+        checkpoint(anew, 5); // staged, never committed
+        crash(anew);
+
+        StagedWriter resumed = writer(10); // from the savepoint, whose number is later
+        write(resumed, 101, 120);
+        commit(checkpoint(resumed, 11));
+        assertThat(ledger()).isEqualTo(ids(1, 120));
+        assertNothingStaged();
+    }
+
+    // ------------------------------------------------------------------ readers that hold a staging table
+
+    @Test
+    void aLongReaderOfAStagingTableHoldsNobodyUp() throws Exception {
+        StagedWriter writer = writer(0);
+        write(writer, 1, 100);
+        List<Epoch> epochs = checkpoint(writer, 1);
+        try (Connection dump = reading(epochs.get(0))) {
+            commit(epochs);
+            assertThat(ledger()).isEqualTo(ids(1, 100));
+            assertThat(stagingTables()).as("still being read").isEqualTo(1);
+            write(writer, 101, 200);
+            commit(checkpoint(writer, 2));
+            assertThat(ledger()).isEqualTo(ids(1, 200));
+            assertThat(stagingTables()).isEqualTo(1);
+            assertThat(commit(epochs)).as("answered: already committed").isEqualTo(1);
+            dump.rollback();
+        }
+        write(writer, 201, 300);
+        commit(checkpoint(writer, 3));
+        assertThat(ledger()).isEqualTo(ids(1, 300));
+        assertNothingStaged();
+    }
+
+    @Test
+    void aLongReaderHoldsNoTakeOverUp() throws Exception {
+        StagedWriter writer = writer(0);
+        write(writer, 1, 100);
+        List<Epoch> bound = checkpoint(writer, 1);
+        write(writer, 101, 200);
+        writer.flush(false);
+        Epoch unbound = writer.prepareCommit().iterator().next();
+        try (Connection dump = reading(bound.get(0)); Connection other = reading(unbound)) {
+            crash(writer);
+            replayAndGiveUp();
+            assertThat(postgres.number("SELECT count(*) FROM pg_tables WHERE schemaname = 'staging' AND tablename IN ('e_%s', 'e_%s')"
+                            .formatted(bound.get(0).token(), unbound.token())))
+                    .isEqualTo(2);
+            dump.rollback();
+            other.rollback();
+        }
+        writer(1);
+        assertNothingStaged();
+    }
+
+    /** A new attempt from no checkpoint completes one, while tables of the old attempt are read. */
+    private void replayAndGiveUp() throws Exception {
+        StagedWriter replay = writer(0);
+        write(replay, 1, 100);
+        commit(checkpoint(replay, 1));
+        assertThat(ledger()).isEqualTo(ids(1, 100));
+    }
+
+    /** A session that reads an epoch's table in a transaction that stays open, as pg_dump does. */
+    private Connection reading(Epoch epoch) throws Exception {
+        Connection dump = postgres.open();
+        dump.setAutoCommit(false);
+        try (Statement statement = dump.createStatement()) {
+            statement.execute("LOCK TABLE %s IN ACCESS SHARE MODE".formatted(Staging.table(epoch.token())));
+        }
+        return dump;
+    }
+
+    private long repeats() {
+        return postgres.number(
+                """
+                SELECT (SELECT coalesce(sum(rows - inserted), 0) FROM staging.epochs WHERE ledger = '%1$s' AND committed_at IS NOT NULL)
+                    + (SELECT coalesce(sum(purged_rows - purged_inserted), 0) FROM staging.writers WHERE ledger = '%1$s')"""
+                        .formatted(name));
+    }
+
+    // ------------------------------------------------------------------ several hosts
+
+    @Test
+    void ofSeveralHostsThePrimaryIsTaken() throws Exception {
+        PostgresServer either = new PostgresServer(
+                "jdbc:postgresql://localhost:1,%s:%d/%s?targetServerType=primary".formatted(postgres.host, postgres.port, postgres.database),
+                postgres.user(),
+                postgres.password());
+        StagedWriter writer = writer(0, 1, 0, 1_000, either);
+        write(writer, 1, 10);
+        commit(either, checkpoint(writer, 1));
+        assertThat(ledger()).isEqualTo(ids(1, 10));
     }
 
     // ------------------------------------------------------------------ values
@@ -672,7 +800,7 @@ class StagedCommitSinkTest {
                         .formatted(wide));
         StagedCommitSink sink = new StagedCommitSink(postgres.server(), wide, wide, type, "instant", 1 << 20);
         try (StagedWriter writer = new StagedWriter(sink, 0, 1, 0, MetricsGroupTestUtils.mockWriterMetricGroup());
-                StagedCommitter committer = new StagedCommitter(sink, MetricsGroupTestUtils.mockCommitterMetricGroup())) {
+                StagedCommitter committer = new StagedCommitter(sink, 0, 1, MetricsGroupTestUtils.mockCommitterMetricGroup())) {
             writer.write(
                     GenericRowData.of(
                             1,
@@ -851,7 +979,7 @@ class StagedCommitSinkTest {
     }
 
     private StagedCommitter committer(PostgresServer server) {
-        return new StagedCommitter(sink(server, table, 1_000), MetricsGroupTestUtils.mockCommitterMetricGroup());
+        return new StagedCommitter(sink(server, table, 1_000), 0, 1, MetricsGroupTestUtils.mockCommitterMetricGroup());
     }
 
     /** Gives up a writer as a killed process does. */
@@ -938,8 +1066,8 @@ class StagedCommitSinkTest {
     private long stagingTables() {
         return postgres.number(
                 """
-                SELECT count(*) FROM staging.epochs e JOIN pg_class c ON c.relname = 'e_' || e.token
-                WHERE e.ledger = '%s' AND c.relnamespace = 'staging'::regnamespace"""
+                SELECT count(*) FROM pg_tables WHERE schemaname = 'staging' AND tablename LIKE 'e\\_%%'
+                AND NOT EXISTS (SELECT FROM staging.epochs WHERE tablename = 'e_' || token AND ledger <> '%s')"""
                         .formatted(name));
     }
 

@@ -22,7 +22,7 @@ import java.util.UUID;
  * PostgreSQL refuses root). Either way the tests have a database to themselves, which is dropped at the end.
  */
 final class TestPostgres {
-    private static final Path MIGRATION = Path.of("../../sql/postgres/0002_staged_commit.sql");
+    private static final List<String> MIGRATIONS = List.of("0002_staged_commit", "0004_staging_upkeep");
     private static TestPostgres shared;
 
     final String host;
@@ -70,7 +70,9 @@ final class TestPostgres {
         if (given != null && !given.isBlank()) {
             Runtime.getRuntime().addShutdownHook(new Thread(() -> drop(home)));
         }
-        execute(Files.readString(MIGRATION));
+        for (String name : MIGRATIONS) {
+            execute(Files.readString(Path.of("../../sql/postgres", name + ".sql")));
+        }
     }
 
     PostgresServer server() {
