@@ -114,8 +114,8 @@ prepare: install ## Apply migrations and index templates, create topics
 	@$(BIN)/python -m sinks.prepare
 
 .PHONY: submit
-submit: install ## Submit a job to Flink; JOB=deliveries
-	@$(BIN)/python -m stack.control submit $(JOB)
+submit: install ## Submit a job to Flink; JOB=deliveries; FRESH=1 although it could be resumed
+	@$(BIN)/python -m stack.control submit $(JOB) $(if $(FRESH),--fresh)
 
 .PHONY: stop
 stop: $(INSTALLED) ## Stop a job with a savepoint; JOB=deliveries
@@ -150,8 +150,8 @@ backtest: $(INSTALLED) ## Show the forecast's backtest against two baselines, wi
 	@$(BIN)/python -m forecast.backtest $(ARGS)
 
 .PHONY: reconcile
-reconcile: $(INSTALLED) ## Compare every total with the ledger, and repair what differs
-	@$(BIN)/python -m stack.reconcile $(ARGS)
+reconcile: $(INSTALLED) ## Compare topics, ledgers, totals, documents; JOB=deliveries: one stream; ARGS=--repair
+	@$(BIN)/python -m stack.reconcile $(if $(filter-out file,$(origin JOB)),$(JOB)) $(ARGS)
 
 .PHONY: kibana
 kibana: $(INSTALLED) ## Import maps and dashboards into a Kibana; URL=http://localhost:5601

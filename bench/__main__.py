@@ -30,11 +30,12 @@ os.environ.setdefault("CITYSTREAM__STACK__PORT_OFFSET", "2000")
 
 from conf.settings import ROOT, Settings, load
 from conf.streams import DELIVERIES
+from control import jobs, topics
 from control.cluster import Cluster
+from control.reconcile import await_agreement
 from generators.deliveries import orders
 from generators.manifest import read_manifest
 from sinks import elasticsearch, kafka, postgres, prepare
-from stack import control, reconcile
 from stack.lifecycle import LocalStack
 
 (TOPIC,) = DELIVERIES.topics
@@ -71,7 +72,7 @@ def produce(topic: str, count: int, **options: object) -> Measured:
 
 def load_topic(settings: Settings, count: int) -> Measured | None:
     """Fill the topic of orders; None when a run before, with `--keep`, has left just as many in it."""
-    there = reconcile.offsets(settings, TOPIC)[0]
+    there = topics.spans(settings, [TOPIC]).taken
     if there == count:
         console.print(f"The {count:,} orders of a run before are still there")
         return None
@@ -90,8 +91,8 @@ def manifest(settings: Settings) -> Path:
 def bounded(settings: Settings, label: str, program: str, records: int, *arguments: str) -> Measured:
     """Run bench/jobs/<program>.py to the topic's end; timed from all its tasks running to the last one finished."""
     cluster = Cluster(settings.flink.url)
-    command = control.flink_command(settings, f"bench/jobs/{program}.py", parallelism=settings.flink.parallelism)
-    control.run([*command, *arguments])
+    command = jobs.flink_command(settings, f"bench/jobs/{program}.py", parallelism=settings.flink.parallelism)
+    jobs.run([*command, *arguments])
     job = cluster.newest(f"bench.{program}") or ""
     while (state := cluster.state(job)) != "FINISHED":
         if state in ("FAILED", "CANCELED"):
@@ -109,7 +110,7 @@ def whole_job(**options: str) -> Iterator[tuple[Settings, float]]:
     settings = load()
     _empty(settings)
     cluster = Cluster(settings.flink.url)
-    job = control.submit(settings, TOPIC)
+    job = jobs.submit(settings, TOPIC, fresh=True)
     try:
         yield settings, cluster.times(job)[0]
     finally:
@@ -138,8 +139,8 @@ def into_postgres(label: str, records: int, valid: int, ledger: str) -> Measured
                     (rows,) = cursor.fetchone() or (0,)
                     reached.append((time.time(), int(min(rows, counted))))
                     time.sleep(0.5 if ledger == "staged" else 2)
-        report = reconcile.await_agreement(settings, 60) if ledger == "staged" else None
-        notes = [f"does not agree: {report.wrong}"] if report and report.wrong else []
+        report = await_agreement(settings, TOPIC, 60) if ledger == "staged" else None
+        notes = [f"does not agree: {report.wrong + report.moving}"] if report and not report.agrees else []
         notes.append("rates per million: " + " ".join(f"{rate:,.0f}" for rate in _per_million(began, reached)))
         return Measured(label, records, reached[-1][0] - began, notes)
 
@@ -316,7 +317,7 @@ def measure(count: int, minutes: float) -> Iterator[Measured]:
             admin.create_topics(
                 {TUTORIAL_TOPIC: {"num_partitions": 4, "replication_factor": settings.kafka.replication}}
             )
-    if reconcile.offsets(settings, TUTORIAL_TOPIC)[0] != sample:
+    if topics.spans(settings, [TUTORIAL_TOPIC]).taken != sample:
         produce(TUTORIAL_TOPIC, sample, malformed_share=0, duplicate_share=0)
     yield bounded(settings, TUTORIAL, "tutorial", sample)
 

@@ -21,9 +21,9 @@ from psycopg2 import sql
 
 from conf.city import places
 from conf.settings import Settings, load
+from control import jobs, topics
 from control.cluster import Cluster
 from sinks import elasticsearch, kafka, postgres
-from stack import control, reconcile
 from tests import slate
 from tests.slate import await_that
 
@@ -452,7 +452,8 @@ def settle(settings: Settings, seconds: float) -> None:
 def dead_letters(settings: Settings, topic: str) -> list[dict[str, Any]]:
     """Every dead letter of a topic, once."""
     letters: list[dict[str, Any]] = []
-    reconcile.read_dead_letters(settings, topic, lambda value: letters.append(json.loads(value)))
+    with topics.Reader(settings, [kafka.dead_letter_topic(topic)]) as reader:
+        reader.read(lambda record: letters.append(json.loads(record.value)))
     return letters
 
 
@@ -476,7 +477,7 @@ def running(settings: Settings, before: Callable[[], None] = lambda: None) -> It
     """The job from a clean slate, after `before` has filled the topics; cancelled at the end."""
     clean_slate(settings)
     before()
-    job = control.submit(settings, JOB)
+    job = jobs.submit(settings, JOB, fresh=True)
     try:
         yield job
     finally:

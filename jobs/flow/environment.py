@@ -12,6 +12,7 @@ from pyflink.table import StreamTableEnvironment
 import apis
 import conf
 from conf.settings import Settings, SettingsError, load
+from control.single import refuse_second
 from sinks.errors import NotReadyError
 
 
@@ -68,6 +69,8 @@ def submit(
     for package in (apis, conf, *carrying):
         cloudpickle.register_pickle_by_value(package)
     try:
-        build(load()).execute(name)
+        settings = load()
+        refuse_second(settings, name)
+        build(settings).execute(name)
     except (SettingsError, NotReadyError) as error:
         sys.exit(str(error))

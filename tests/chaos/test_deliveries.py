@@ -10,9 +10,9 @@ import psutil
 import pytest
 
 from conf.settings import Settings
+from control import jobs
 from control.cluster import Cluster
 from sinks.errors import NotReadyError
-from stack import control
 from stack.lifecycle import LocalStack
 from tests import deliveries, slate
 
@@ -123,8 +123,8 @@ def test_nothing_is_lost_or_doubled_whatever_is_killed(
             )
             recovered.append(f"{kill}: {time.monotonic() - began:.1f} s")
             if number == len(kills) // 2:
-                control.stop(settings, deliveries.TOPIC)
-                control.resume(settings, deliveries.TOPIC, parallelism=3)
+                jobs.stop(settings, deliveries.TOPIC)
+                jobs.resume(settings, deliveries.TOPIC, parallelism=3)
         generator.stop(60)
         deliveries.assert_every_promise(settings, generator, seconds=180)
 

@@ -59,7 +59,7 @@ def outcome(servers: None, _quick_checkpoints: None) -> Outcome:
             90,
             "all records are in the ledger or the dead letters",
         )
-        report = deliveries.reconcile.await_agreement(settings, 60)
+        report = deliveries.await_agreement(settings, deliveries.TOPIC, 60)
         return Outcome(
             restarted=cluster.last_start(job) != started,
             letters=deliveries.dead_letters(settings),

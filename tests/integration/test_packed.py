@@ -117,7 +117,7 @@ def test_deliveries() -> None:
             lambda: sorted(deliveries.ledger_ids(settings)) == sorted(CODECS), SECONDS, "an order of each codec"
         )
         assert_letters(lambda: deliveries.dead_letters(settings), LARGE_ORDERS)
-        report = deliveries.reconcile.await_agreement(settings, SECONDS)
+        report = deliveries.await_agreement(settings, deliveries.TOPIC, SECONDS)
         assert not report.wrong, report.wrong
         assert cluster.last_start(job) == started
 

@@ -134,7 +134,15 @@ class TestConfiguration:
         programs = [name.removeprefix("program:") for name in file.sections() if name.startswith("program:")]
         assert programs == [
             *["kafka-1", "kafka-2", "kafka-3", "postgres", "elasticsearch"],
-            *["zookeeper", "jobmanager", "taskmanager-1", "taskmanager-2", "simulator", "board", "generator"],
+            *[
+                "zookeeper",
+                "jobmanager",
+                "taskmanager-1",
+                "taskmanager-2",
+                "simulator",
+                "board",
+                "deliveries-generator",
+            ],
         ]
         assert {file[f"program:{name}"]["autorestart"] for name in programs} == {"true"}
 

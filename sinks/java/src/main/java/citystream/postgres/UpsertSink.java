@@ -74,7 +74,11 @@ public final class UpsertSink implements Sink<RowData> {
     @Override
     public SinkWriter<RowData> createWriter(WriterInitContext context) throws IOException {
         return new UpsertWriter(
-                this, context.getTaskInfo().getIndexOfThisSubtask(), context.getProcessingTimeService(), context.metricGroup());
+                this,
+                context.getJobInfo().getJobName(),
+                context.getTaskInfo().getIndexOfThisSubtask(),
+                context.getProcessingTimeService(),
+                context.metricGroup());
     }
 
     @Override

@@ -96,7 +96,7 @@ class LedgerSpeed {
         UpsertSink upsert = new UpsertSink(
                 postgres.server(), "speed_upsert", TYPE, new String[] {"order_id"}, null, 5_000, 1_000);
         try (UpsertWriter writer = new UpsertWriter(
-                upsert, 0, new TestProcessingTimeService(), MetricsGroupTestUtils.mockWriterMetricGroup())) {
+                upsert, "test", 0, new TestProcessingTimeService(), MetricsGroupTestUtils.mockWriterMetricGroup())) {
             long start = System.nanoTime();
             for (int i = 0; i < total; i++) {
                 writer.write(serializer.toBinaryRow(order(i)), null);

@@ -270,7 +270,7 @@ class UpsertSinkTest {
 
     private UpsertWriter writer(UpsertSink sink) throws IOException {
         UpsertWriter writer = new UpsertWriter(
-                sink, 0, clock, MetricsGroupTestUtils.mockWriterMetricGroup(metrics.getMetricGroup()));
+                sink, "test", 0, clock, MetricsGroupTestUtils.mockWriterMetricGroup(metrics.getMetricGroup()));
         writers.add(writer);
         return writer;
     }
