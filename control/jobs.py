@@ -70,7 +70,7 @@ class Journal:
 
 
 def flink_command(settings: Settings, program: str, *, parallelism: int, restore: str | None = None) -> list[str]:
-    """The `flink run` command line that submits a program such as jobs/deliveries.py."""
+    """The `flink run` command line that submits a program such as jobs/NAME.py."""
     address = urlsplit(settings.flink.url)
     return [
         str(Path(pyflink.__path__[0]) / "bin" / "flink"),

@@ -84,7 +84,8 @@ def run(
         plan_type: The stream's plan.
 
     Returns:
-        the exit code: 0 only when every record sent was acknowledged; 130 after a second signal.
+        the exit code: 0 only when every record sent was acknowledged; 130 after a signal before the first record, or a
+        second one.
 
     Raises:
         GeneratorError: a record was not delivered, or no broker answers, or the topic is missing.
@@ -115,6 +116,8 @@ def run(
     stop = Stop(signal.SIGINT, signal.SIGTERM)
     servers = settings.kafka.bootstrap_servers
     wait_for_brokers(servers, default.deadline_seconds, chosen.topic, stop.asked)
+    if stop.asked():
+        return INTERRUPTED
     made = plan()
     print(
         f"producing to {chosen.topic} at {servers} with --seed {seed} "

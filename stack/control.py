@@ -7,6 +7,7 @@ from rich.console import Console
 
 from conf.errors import Parser, command
 from conf.settings import Settings, serving
+from conf.streams import STREAMS
 from control.jobs import ensure, resume, stop, submit
 from stack.waiting import waiting
 
@@ -31,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
         ("ensure", "leave a running job alone, else resume it, else submit it"),
     ):
         sub = commands.add_parser(name, help=text, description=text)
-        sub.add_argument("job", help="the job's name, such as deliveries")
+        sub.add_argument("job", help=f"the job's name, such as {next(iter(STREAMS))}")
         if name in ("submit", "resume"):
             sub.add_argument("--parallelism", type=int, help="default: flink.parallelism of conf/citystream.yaml")
         if name == "submit":

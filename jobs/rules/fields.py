@@ -1,6 +1,6 @@
 """Reading what others send: JSON objects, their fields and numbers, and why a record can't be used.
 
-JSON is judged as RecordJsonParser.java judges that of deliveries; tests/cases/json.json holds both to the same reasons.
+JSON is judged as RecordJsonParser.java judges it in the JVM; tests/cases/json.json holds both to the same reasons.
 """
 
 import json

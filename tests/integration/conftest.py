@@ -15,7 +15,7 @@ from tests import deliveries, slate
 from tests.integration.orders import BAD, order
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="package", autouse=True)
 def _quick_checkpoints() -> Iterator[None]:
     """Rows and dead letters are visible with their checkpoint: a shorter interval proves the same, sooner."""
     with pytest.MonkeyPatch.context() as patch:
@@ -42,7 +42,7 @@ class Outcome:
     per_complex: list[tuple[Any, ...]]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def outcome(servers: None, _quick_checkpoints: None) -> Outcome:
     """Good orders and every kind of bad one, sent at once to a fresh job; it is cancelled when all is known."""
     settings = deliveries.settings()

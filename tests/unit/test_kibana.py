@@ -322,16 +322,15 @@ def test_settings_bring_address_and_login(monkeypatch: pytest.MonkeyPatch, capsy
 def test_it_waits_until_kibana_is_ready(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importing, "_PAUSE_SECONDS", 0.1)
     said: list[str] = []
-    with KibanaServer(ready_after=0.5) as server, client(kibana(server.url)) as http:
+    with KibanaServer(ready_after=2) as server, client(kibana(server.url)) as http:
         await_ready(http, 20, said.append)
-        assert time.monotonic() >= server.ready_at
-        assert server.status_requests >= 2
+        assert server.status_requests == 3
     assert len(said) == 1
     assert "not ready yet" in said[0]
 
 
-@pytest.mark.parametrize("ready_after", [None, 60])
-def test_it_gives_up_at_the_deadline(ready_after: float | None, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("ready_after", [None, 1000])
+def test_it_gives_up_at_the_deadline(ready_after: int | None, capsys: pytest.CaptureFixture[str]) -> None:
     with KibanaServer(ready_after=ready_after or 0) as server:
         url = "http://127.0.0.1:1" if ready_after is None else server.url
         began = time.monotonic()

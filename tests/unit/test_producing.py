@@ -1,4 +1,8 @@
+import os
+import signal
 import socket
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -11,6 +15,7 @@ import pytest
 from kafka.errors import KafkaTimeoutError
 from kafka.future import Future
 
+from conf.settings import ROOT
 from generators import plans, producing
 from generators.brokers import GeneratorError, client, wait_for_brokers
 from generators.deliveries import __main__ as command
@@ -144,12 +149,26 @@ def test_memory_is_bounded_while_brokers_are_away(monkeypatch: pytest.MonkeyPatc
     assert 1_000 <= len(producer.sent) <= 1_500
 
 
-def test_the_pace_is_kept() -> None:
+class Clock:
+    """A clock that only sleeping moves."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_the_pace_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(producing, "time", clock)
     reports: list[Tally] = []
-    began = datetime.now(UTC)
     run(FakeProducer(), 600, plan=replace(PLAN, rate=400), report=lambda tally: reports.append(tally + Tally()))
-    assert 1.3 < (datetime.now(UTC) - began).total_seconds() < 3
-    assert 300 < reports[0].produced < 500
+    assert clock.now == pytest.approx(1.5, abs=0.1)
+    assert reports[0].produced == pytest.approx(400, abs=40)
 
 
 @pytest.mark.parametrize(("count", "processes"), [(10, 3), (2, 3), (9, 3)])
@@ -184,6 +203,16 @@ def test_it_says_what_it_waits_for(capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(GeneratorError, match=f"no broker answers at {address}: start the stack"):
             wait_for_brokers(address, 0.6)
     assert f"waiting for a broker at {address} (" in capsys.readouterr().err
+
+
+def test_a_signal_while_it_waits_ends_it_at_once() -> None:
+    environment = {**os.environ, "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}
+    command = [sys.executable, "-m", "generators.deliveries"]
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True) as waiting:
+        assert waiting.stderr is not None
+        assert "waiting for a broker" in waiting.stderr.readline()
+        waiting.send_signal(signal.SIGINT)
+        assert waiting.wait(30) == 130
 
 
 def test_a_producer_that_finds_no_broker_says_so() -> None:

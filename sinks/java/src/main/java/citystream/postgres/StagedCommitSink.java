@@ -44,7 +44,7 @@ public final class StagedCommitSink implements Sink<RowData>, SupportsCommitter<
      * @param jdbcUrl {@code jdbc:postgresql://host:port/database}
      * @param table the ledger, with or without its schema
      * @param name the identity of the job and this sink, kept over restarts and unlike that of any other sink on the server,
-     *     for example {@code deliveries.ledger}
+     *     for example {@code JOB.ledger}
      * @param type the rows; its field names are the columns
      * @param timeColumn a TIMESTAMP_LTZ column, from which {@code endToEndSeconds} is measured, or null
      */

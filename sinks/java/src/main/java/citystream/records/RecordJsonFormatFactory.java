@@ -26,7 +26,7 @@ import org.apache.flink.table.types.utils.DataTypeUtils;
  * The table format {@code record-json}: one JSON object per record, and exactly one row per record whatever it holds.
  *
  * <pre>{@code
- * CREATE TABLE deliveries (
+ * CREATE TABLE orders (
  *   order_id STRING, pay INT, complex_id STRING, ...,
  *   raw   BYTES  METADATA FROM 'value.raw'   VIRTUAL,
  *   error STRING METADATA FROM 'value.error' VIRTUAL
