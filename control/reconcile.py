@@ -176,10 +176,20 @@ class Reconciliation:
     def _compare_documents(self, report: Report) -> None:
         if report.documents is None:
             return
-        refused = len(self._dead.rejected)
-        if not report.ledger - refused <= report.documents <= report.ledger:
+        refused = self._refused() if self._dead.rejected else 0
+        if report.documents != report.ledger - refused:
             less = f" - {refused:,} refused" if refused else ""
             report.wrong.append(f"documents - (ledger{less}) = {report.documents - report.ledger + refused:,}")
+
+    def _refused(self) -> int:
+        """How many documents were refused and have not been taken since, after a fresh start or as a repeat."""
+        documents = list(self._dead.rejected.values())
+        keys = {"|".join(str(each[column]) for column in self._ledger.key) for each in documents if each}
+        with elasticsearch.client(self._settings) as client:
+            taken = client.count(
+                index=self._stream.name, query={"ids": {"values": list(keys)}}, ignore_unavailable=True
+            )["count"]
+        return len(keys) + sum(not each for each in documents) - int(taken)
 
     def _documents(self) -> int | None:
         name = self._stream.name

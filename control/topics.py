@@ -1,5 +1,6 @@
 """What is in a stream's topics: how many records, how many its job has still to read, and what its dead letters say."""
 
+import base64
 import contextlib
 import json
 from collections import Counter
@@ -159,11 +160,12 @@ class Letters:
 
     Attributes:
         reasons: how many records have each reason.
-        rejected: documents that Elasticsearch refused, by the record they were made of; that record itself is valid.
+        rejected: documents that Elasticsearch refused, as far as their letters hold them, by the record they were made
+            of; that record itself is valid.
     """
 
     reasons: Counter[str] = field(default_factory=Counter)
-    rejected: set[tuple[str, int, int]] = field(default_factory=set)
+    rejected: dict[tuple[str, int, int], dict[str, Any]] = field(default_factory=dict)
     _seen: set[tuple[object, ...]] = field(default_factory=set)
 
     def take(self, record: Any) -> None:  # noqa: ANN401 - a ConsumerRecord
@@ -177,12 +179,20 @@ class Letters:
         self._seen.add(identity)
         self.reasons[letter["reason"]] += 1
         if letter["reason"] == REJECTED and None not in place:
-            self.rejected.add(place)
+            self.rejected[place] = _document(letter["raw_base64"])
 
     @property
     def dead(self) -> int:
         """How many records are in no ledger."""
         return self.reasons.total() - self.reasons[REJECTED]
+
+
+def _document(encoded: str) -> dict[str, Any]:
+    try:
+        document: dict[str, Any] = json.loads(base64.b64decode(encoded))
+    except ValueError:  # cut off, because it was too large for a letter
+        return {}
+    return document
 
 
 def dead_letter_topics(topics: Iterable[str]) -> list[str]:

@@ -66,7 +66,13 @@ def test_what_answers_but_is_no_cluster_is_named() -> None:
 
 
 def letter(offset: int | None, reason: str = "not-json") -> SimpleNamespace:
-    value = {"reason": reason, "topic": "t", "partition": None if offset is None else 0, "offset": offset}
+    value = {
+        "reason": reason,
+        "topic": "t",
+        "partition": None if offset is None else 0,
+        "offset": offset,
+        "raw_base64": "e30=",
+    }
     return SimpleNamespace(value=json.dumps(value).encode(), partition=0, offset=7)
 
 
@@ -75,7 +81,7 @@ def test_a_letter_that_came_again_counts_once() -> None:
     for each in (letter(1), letter(2), letter(1), letter(2, REJECTED), letter(2, REJECTED), letter(None, REJECTED)):
         letters.take(each)
     assert letters.reasons == {"not-json": 2, REJECTED: 2}
-    assert letters.rejected == {("t", 0, 2)}
+    assert letters.rejected == {("t", 0, 2): {}}
 
 
 @pytest.mark.parametrize(
