@@ -17,7 +17,6 @@ import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.Executor;
-
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.io.JsonStringEncoder;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.ObjectMapper;
@@ -37,6 +36,7 @@ final class BulkClient {
     private static final String REASON = "?filter_path=error.type,error.reason";
     /** Blocks: of an index, or of all, by somebody or by a disk that is full; they pass when they are lifted. */
     private static final Set<String> PASSING = Set.of("cluster_block_exception", "index_create_block_exception");
+
     private static final Set<String> REFUSING =
             Set.of("security_exception", "index_not_found_exception", "index_closed_exception", "validation_exception");
 
@@ -112,7 +112,9 @@ final class BulkClient {
                 List<Verdict> items = items(answer.body());
                 return items.size() == documents.size()
                         ? CompletableFuture.completedFuture(items)
-                        : all(Verdict.again("an answer for " + items.size() + " documents instead of " + documents.size()),
+                        : all(
+                                Verdict.again(
+                                        "an answer for " + items.size() + " documents instead of " + documents.size()),
                                 documents);
             } catch (IOException malformed) {
                 return all(Verdict.again("an answer that is not what _bulk returns"), documents);
@@ -206,11 +208,13 @@ final class BulkClient {
 
     private static Verdict again(Throwable error) {
         Throwable cause = error instanceof CompletionException && error.getCause() != null ? error.getCause() : error;
-        return Verdict.again(cause.getClass().getSimpleName() + (cause.getMessage() == null ? "" : ": " + cause.getMessage()));
+        return Verdict.again(
+                cause.getClass().getSimpleName() + (cause.getMessage() == null ? "" : ": " + cause.getMessage()));
     }
 
     private HttpRequest.Builder request(String path) {
-        HttpRequest.Builder request = HttpRequest.newBuilder(URI.create(url + path)).timeout(timeout);
+        HttpRequest.Builder request =
+                HttpRequest.newBuilder(URI.create(url + path)).timeout(timeout);
         return apiKey == null ? request : request.header("Authorization", "ApiKey " + apiKey);
     }
 

@@ -13,13 +13,14 @@ record PostgresServer(String url, String user, String password) implements Seria
 
     PostgresServer {
         if (!url.startsWith("jdbc:postgresql:")) {
-            throw new IllegalArgumentException("A JDBC URL starts with jdbc:postgresql: (jdbc:postgresql://host:port/database)");
+            throw new IllegalArgumentException(
+                    "A JDBC URL starts with jdbc:postgresql: (jdbc:postgresql://host:port/database)");
         }
     }
 
     /**
-     * Opens a session that notices when the other side is gone: a dead server within {@code patience}, a dead client within
-     * seconds, and no lock is waited for or held idly for long.
+     * Opens a session that notices when the other side is gone: a dead server within {@code patience}, a dead client
+     * within seconds, and no lock is waited for or held idly for long.
      */
     Connection connect(String application, int patienceSeconds) throws SQLException {
         Properties properties = new Properties();
@@ -30,7 +31,8 @@ record PostgresServer(String url, String user, String password) implements Seria
         properties.setProperty("connectTimeout", Integer.toString(CONNECT_SECONDS));
         properties.setProperty("loginTimeout", Integer.toString(CONNECT_SECONDS * hosts()));
         properties.setProperty("socketTimeout", Integer.toString(patienceSeconds));
-        // Not through DriverManager: it knows only drivers of the class loader that asked it first, which on a cluster is
+        // Not through DriverManager: it knows only drivers of the class loader that asked it first, which on a cluster
+        // is
         // that of an earlier job.
         Connection connection = new Driver().connect(url, properties);
         try (Statement statement = connection.createStatement()) {

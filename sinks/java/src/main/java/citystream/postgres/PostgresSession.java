@@ -21,13 +21,13 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * One connection that does work in transactions until they are committed. What passes (a lost connection, a restart, a deadlock,
- * a full disk) is waited out with growing pauses, for as long as it takes, and counted in the metric {@code retries}: the job
- * sees backpressure, not a failure. What does not pass (a wrong password, a missing table, a broken constraint) is thrown at
- * once, as a sentence that says what to change.
+ * One connection that does work in transactions until they are committed. What passes (a lost connection, a restart, a
+ * deadlock, a full disk) is waited out with growing pauses, for as long as it takes, and counted in the metric
+ * {@code retries}: the job sees backpressure, not a failure. What does not pass (a wrong password, a missing table, a
+ * broken constraint) is thrown at once, as a sentence that says what to change.
  *
- * <p>The commit whose answer was lost is the reader's trouble: work handed to {@link #transaction} may run again after it was
- * committed, and must find that out by what is in the database.
+ * <p>The commit whose answer was lost is the reader's trouble: work handed to {@link #transaction} may run again after
+ * it was committed, and must find that out by what is in the database.
  */
 final class PostgresSession implements AutoCloseable {
     /** What one transaction does. It throws {@link IOException} for what must end the job. */
@@ -91,7 +91,13 @@ final class PostgresSession implements AutoCloseable {
                 }
                 retries.inc();
                 long pause = pause(attempt);
-                LOG.warn("Waiting for {} to {}: attempt {} failed ({}), next in {} ms", server, purpose, attempt, brief(e), pause);
+                LOG.warn(
+                        "Waiting for {} to {}: attempt {} failed ({}), next in {} ms",
+                        server,
+                        purpose,
+                        attempt,
+                        brief(e),
+                        pause);
                 Thread.sleep(pause);
             } catch (IOException | RuntimeException e) {
                 disconnect();
@@ -166,7 +172,8 @@ final class PostgresSession implements AutoCloseable {
     }
 
     /** Fails with one sentence when the table or one of these columns is missing. */
-    static void requireColumns(Connection connection, String table, List<String> columns) throws SQLException, IOException {
+    static void requireColumns(Connection connection, String table, List<String> columns)
+            throws SQLException, IOException {
         String present =
                 """
                 SELECT to_regclass(?) IS NOT NULL, ARRAY(
@@ -183,9 +190,8 @@ final class PostgresSession implements AutoCloseable {
                 }
                 String[] missing = (String[]) result.getArray(2).getArray();
                 if (missing.length > 0) {
-                    throw new IOException(
-                            "The PostgreSQL table %s has no column %s: run `make prepare`"
-                                    .formatted(table, String.join(", ", missing)));
+                    throw new IOException("The PostgreSQL table %s has no column %s: run `make prepare`"
+                            .formatted(table, String.join(", ", missing)));
                 }
             }
         }

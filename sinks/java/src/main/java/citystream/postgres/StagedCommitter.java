@@ -12,12 +12,14 @@ import org.apache.flink.metrics.Counter;
 import org.apache.flink.metrics.groups.SinkCommitterMetricGroup;
 
 /**
- * Phase two of the {@linkplain StagedCommitSink ledger}: moves each epoch of a completed checkpoint into the table, in one
- * ordinary transaction that also notes it as committed. Committed again, after a restore or a lost answer, an epoch does nothing.
- * What is then of no more use is {@linkplain Staging#clear cleared up} in transactions of its own, which hold nobody up.
+ * Phase two of the {@linkplain StagedCommitSink ledger}: moves each epoch of a completed checkpoint into the table, in
+ * one ordinary transaction that also notes it as committed. Committed again, after a restore or a lost answer, an epoch
+ * does nothing. What is then of no more use is {@linkplain Staging#clear cleared up} in transactions of its own, which
+ * hold nobody up.
  *
- * <p>Metrics: {@code rowsInserted}; {@code rowsRepeated}, rows whose key the ledger had already; {@code endToEndSeconds}, the age
- * of the oldest row of the last epoch when it became visible, NaN where rows carry no time.
+ * <p>Metrics: {@code rowsInserted}; {@code rowsRepeated}, rows whose key the ledger had already;
+ * {@code endToEndSeconds}, the age of the oldest row of the last epoch when it became visible, NaN where rows carry no
+ * time.
  */
 final class StagedCommitter implements Committer<Epoch> {
     private static final int ALREADY_COMMITTED = -1;
@@ -97,8 +99,8 @@ final class StagedCommitter implements Committer<Epoch> {
         String staged = Staging.table(epoch.token());
         String insert = "INSERT INTO %s (%s) SELECT %s FROM %s ON CONFLICT DO NOTHING";
         long inserted;
-        try (PreparedStatement statement =
-                connection.prepareStatement(insert.formatted(Columns.quoted(sink.table), columnList, columnList, staged))) {
+        try (PreparedStatement statement = connection.prepareStatement(
+                insert.formatted(Columns.quoted(sink.table), columnList, columnList, staged))) {
             inserted = statement.executeLargeUpdate();
         }
         Staging.update(

@@ -8,11 +8,12 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * What the ledger's writer and committer agree on: where an epoch's rows are, how it is given up, and how staging is kept tidy.
+ * What the ledger's writer and committer agree on: where an epoch's rows are, how it is given up, and how staging is
+ * kept tidy.
  *
- * <p>What counts is an epoch's row in {@code staging.epochs}. Its table is of use while that row is there and not committed;
- * dropping it afterwards is {@linkplain #clear upkeep}, which may fail: whoever reads the table, as {@code pg_dump} does for
- * hours, keeps it from being dropped, and may not keep the job.
+ * <p>What counts is an epoch's row in {@code staging.epochs}. Its table is of use while that row is there and not
+ * committed; dropping it afterwards is {@linkplain #clear upkeep}, which may fail: whoever reads the table, as
+ * {@code pg_dump} does for hours, keeps it from being dropped, and may not keep the job.
  */
 final class Staging {
     private static final int PURGED_AT_ONCE = 500;
@@ -29,8 +30,9 @@ final class Staging {
     }
 
     /**
-     * Drops the tables of epochs that are committed or given up, each in a transaction of its own. A table that is being read is
-     * left to the next time. An epoch and its table are made in one transaction, so a table without an epoch is nobody's.
+     * Drops the tables of epochs that are committed or given up, each in a transaction of its own. A table that is
+     * being read is left to the next time. An epoch and its table are made in one transaction, so a table without an
+     * epoch is nobody's.
      */
     static void clear(PostgresSession session) throws InterruptedException {
         String left =
@@ -57,10 +59,11 @@ final class Staging {
     }
 
     /**
-     * Forgets some of the epochs of these subtasks that were committed more than 30 days ago; {@code staging.writers} keeps what
-     * they add up to. Each checkpoint makes one epoch and purges many, so that what is due never grows.
+     * Forgets some of the epochs of these subtasks that were committed more than 30 days ago; {@code staging.writers}
+     * keeps what they add up to. Each checkpoint makes one epoch and purges many, so that what is due never grows.
      */
-    static void purge(PostgresSession session, String ledger, int subtask, int parallelism) throws InterruptedException {
+    static void purge(PostgresSession session, String ledger, int subtask, int parallelism)
+            throws InterruptedException {
         String purge =
                 """
                 WITH due AS (

@@ -102,7 +102,8 @@ final class UpsertWriter implements SinkWriter<RowData> {
             return; // the new row follows
         }
         if (row.getRowKind() == RowKind.DELETE) {
-            throw new IOException("The table %s is upserted into, never deleted from; it was sent a DELETE".formatted(sink.table));
+            throw new IOException(
+                    "The table %s is upserted into, never deleted from; it was sent a DELETE".formatted(sink.table));
         }
         sent.inc();
         scratch.clear();

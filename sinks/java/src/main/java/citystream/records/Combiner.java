@@ -27,9 +27,10 @@ import org.apache.flink.types.Row;
  * or a moment, such as that on which a minute began (milliseconds since 1970). {@code records} is how many rows were
  * added up: sums may be negative and may fall, the number of records only grows.
  *
- * <p>It has no state, and needs none: everything held is sent before a checkpoint's barrier, so a checkpoint never finds
- * a row in here, and what is replayed after a failure is exactly what was not yet counted. It also sends every {@code
- * everyMillis} of processing time, at the end of the input, and a total that has grown to {@link #MAX_KEYS} keys.
+ * <p>It has no state, and needs none: everything held is sent before a checkpoint's barrier, so a checkpoint never
+ * finds a row in here, and what is replayed after a failure is exactly what was not yet counted. It also sends every
+ * {@code everyMillis} of processing time, at the end of the input, and a total that has grown to {@link #MAX_KEYS}
+ * keys.
  *
  * <p>Nothing of a row is kept (a new key is copied), so object reuse is safe. Sums that leave the range of a long fail
  * the job rather than wrap.
@@ -41,7 +42,9 @@ public final class Combiner extends AbstractStreamOperator<Row>
     /** So many keys in one total are sent at once, to bound the heap. */
     static final int MAX_KEYS = 100_000;
 
-    /** A bucket never holds it and a total's name must not; what comes after the second is the key, whatever it holds. */
+    /**
+     * A bucket never holds it and a total's name must not; what comes after the second is the key, whatever it holds.
+     */
     static final char SEPARATOR = '|';
 
     /** In place of a moment's precision: the bucket is a day. */
@@ -109,7 +112,8 @@ public final class Combiner extends AbstractStreamOperator<Row>
         if (!(type instanceof InternalTypeInfo)) {
             throw new IllegalArgumentException("The combiner adds up RowData of a table, not " + type);
         }
-        LogicalType[] columns = ((InternalTypeInfo<?>) type).toRowType().getChildren().toArray(new LogicalType[0]);
+        LogicalType[] columns =
+                ((InternalTypeInfo<?>) type).toRowType().getChildren().toArray(new LogicalType[0]);
         for (int i = 0; i < bucketIndexes.length; i++) {
             LogicalTypeRoot root = require(
                     columns, bucketIndexes[i], LogicalTypeRoot.DATE, LogicalTypeRoot.TIMESTAMP_WITH_LOCAL_TIME_ZONE);
@@ -191,8 +195,7 @@ public final class Combiner extends AbstractStreamOperator<Row>
      */
     private void awaitReaders() throws InterruptedException {
         for (ResultPartitionWriter writer : getContainingTask().getEnvironment().getAllWriters()) {
-            while (writer instanceof ResultPartition
-                    && ((ResultPartition) writer).getSizeOfQueuedBuffersUnsafe() > 0) {
+            while (writer instanceof ResultPartition && ((ResultPartition) writer).getSizeOfQueuedBuffersUnsafe() > 0) {
                 writer.flushAll();
                 Thread.sleep(20);
             }
@@ -207,7 +210,9 @@ public final class Combiner extends AbstractStreamOperator<Row>
                     + ", is null: let rows without a time become dead letters");
         }
         int precision = momentPrecisions[total];
-        return precision == DAYS ? row.getInt(index) : row.getTimestamp(index, precision).getMillisecond();
+        return precision == DAYS
+                ? row.getInt(index)
+                : row.getTimestamp(index, precision).getMillisecond();
     }
 
     private void add(int total, long bucket, BinaryStringData key) {

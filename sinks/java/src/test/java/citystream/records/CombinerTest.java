@@ -30,25 +30,24 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
 class CombinerTest {
-    private static final RowType COLUMNS =
-            (RowType)
-                    DataTypes.ROW(
-                                    DataTypes.FIELD("day", DataTypes.DATE()),
-                                    DataTypes.FIELD("region", DataTypes.STRING()),
-                                    DataTypes.FIELD("complex_id", DataTypes.STRING()),
-                                    DataTypes.FIELD("pay", DataTypes.INT()),
-                                    DataTypes.FIELD("charge", DataTypes.BIGINT()),
-                                    DataTypes.FIELD("minute", DataTypes.TIMESTAMP_LTZ(3)))
-                            .getLogicalType();
+    private static final RowType COLUMNS = (RowType) DataTypes.ROW(
+                    DataTypes.FIELD("day", DataTypes.DATE()),
+                    DataTypes.FIELD("region", DataTypes.STRING()),
+                    DataTypes.FIELD("complex_id", DataTypes.STRING()),
+                    DataTypes.FIELD("pay", DataTypes.INT()),
+                    DataTypes.FIELD("charge", DataTypes.BIGINT()),
+                    DataTypes.FIELD("minute", DataTypes.TIMESTAMP_LTZ(3)))
+            .getLogicalType();
     private static final long MINUTE = Instant.parse("2026-11-21T03:04:00Z").toEpochMilli();
     private static final int DAY = (int) LocalDate.parse("2026-11-21").toEpochDay();
 
     private OneInputStreamOperatorTestHarness<RowData, Row> harness;
 
     private static Combiner combiner() {
-        Combiner combiner =
-                new Combiner(
-                        1000, new String[] {"region", "complex", "day"}, new int[] {0, 0, 0}, new int[] {1, 2, -1}, new int[] {3, 4});
+        Combiner combiner = new Combiner(
+                1000, new String[] {"region", "complex", "day"}, new int[] {0, 0, 0}, new int[] {1, 2, -1}, new int[] {
+                    3, 4
+                });
         combiner.setInputType(InternalTypeInfo.of(COLUMNS), new ExecutionConfig());
         return combiner;
     }
@@ -67,7 +66,11 @@ class CombinerTest {
 
     private static GenericRowData row(int day, String region, String complex, Integer pay, Long charge) {
         return GenericRowData.of(
-                day, StringData.fromString(region), StringData.fromString(complex), pay, charge,
+                day,
+                StringData.fromString(region),
+                StringData.fromString(complex),
+                pay,
+                charge,
                 TimestampData.fromEpochMillis(MINUTE));
     }
 
@@ -140,7 +143,8 @@ class CombinerTest {
             add(row(DAY, "1", null, 1, 1L));
         }
         assertThat(sent())
-                .containsExactly("+I[region|2026-11-21|1, +I[1000, 1000, 1000]]", "+I[day|2026-11-21|, +I[1000, 1000, 1000]]");
+                .containsExactly(
+                        "+I[region|2026-11-21|1, +I[1000, 1000, 1000]]", "+I[day|2026-11-21|, +I[1000, 1000, 1000]]");
         add(row(DAY, "1", null, 1, 1L));
         assertThat(sent()).isEmpty();
     }
@@ -236,7 +240,9 @@ class CombinerTest {
         add(row(DAY, "1", null, -1, -50_000L));
         add(row(DAY, "1", null, -1, -50_000L));
         harness.endInput();
-        assertThat(sent()).containsExactly("+I[region|2026-11-21|1, +I[3, -1, -50000]]", "+I[day|2026-11-21|, +I[3, -1, -50000]]");
+        assertThat(sent())
+                .containsExactly(
+                        "+I[region|2026-11-21|1, +I[3, -1, -50000]]", "+I[day|2026-11-21|, +I[3, -1, -50000]]");
     }
 
     @Test
@@ -265,7 +271,9 @@ class CombinerTest {
     void aRowWithoutItsBucketSaysSo() throws Exception {
         GenericRowData row = row(DAY, "1", null, 1, 1L);
         row.setField(0, null);
-        assertThatThrownBy(() -> add(row)).hasMessageContaining("the bucket of region").hasMessageContaining("dead letters");
+        assertThatThrownBy(() -> add(row))
+                .hasMessageContaining("the bucket of region")
+                .hasMessageContaining("dead letters");
     }
 
     @Test
@@ -286,10 +294,9 @@ class CombinerTest {
     @Test
     void theOutputTypeIsARowThatPythonReads() {
         assertThat(Combiner.outputType(new String[] {"orders", "pay"}))
-                .isEqualTo(
-                        Types.ROW_NAMED(
-                                new String[] {"key", "sums"},
-                                Types.STRING,
-                                Types.ROW_NAMED(new String[] {"orders", "pay"}, Types.LONG, Types.LONG)));
+                .isEqualTo(Types.ROW_NAMED(
+                        new String[] {"key", "sums"},
+                        Types.STRING,
+                        Types.ROW_NAMED(new String[] {"orders", "pay"}, Types.LONG, Types.LONG)));
     }
 }

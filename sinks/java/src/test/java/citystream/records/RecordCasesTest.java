@@ -35,7 +35,8 @@ class RecordCasesTest {
             byte[] value = each.has("base64")
                     ? Base64.getDecoder().decode(each.get("base64").asText())
                     : each.get("text").asText().getBytes(StandardCharsets.UTF_8);
-            String reason = each.get("reason").isNull() ? null : each.get("reason").asText();
+            String reason =
+                    each.get("reason").isNull() ? null : each.get("reason").asText();
             tests.add(DynamicTest.dynamicTest(each.toString(), () -> assertEquals(reason, reason(value))));
         }
         return tests;
