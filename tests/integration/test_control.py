@@ -15,7 +15,7 @@ from control.single import refuse_second
 from sinks import kafka, postgres
 from sinks.errors import NotReadyError
 from tests import deliveries, slate
-from tests.integration.test_bad_input import order
+from tests.integration.orders import order
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.elasticsearch, pytest.mark.flink]
 

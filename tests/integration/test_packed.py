@@ -19,7 +19,7 @@ from stack.artifacts import Programs
 from stack.layout import Layout
 from stack.lifecycle import LocalStack
 from tests import carbon, deliveries, slate
-from tests.integration.test_bad_input import order
+from tests.integration.orders import order
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.elasticsearch, pytest.mark.flink]
 
