@@ -61,8 +61,8 @@ def watch(settings: Settings, name: str, seconds: float) -> None:
             time.sleep(min(2 if live else EVERY_SECONDS, max(0, deadline - time.monotonic())))
 
 
-def highlights(settings: Settings) -> Iterator[Table]:
-    """What a person wants to see of each stream: the queries of sql/highlights that find something."""
+def highlights(settings: Settings) -> Iterator[tuple[str, Table]]:
+    """What a person wants to see: titles and tables of the queries of sql/highlights that find something."""
     named = {district.code: f"{district.romanised} ({district.name})" for district in districts()}
     with postgres.connect(settings) as connection, connection.cursor() as cursor:
         for path in sorted(HIGHLIGHTS.glob("*/*.sql")):
@@ -78,12 +78,12 @@ def highlights(settings: Settings) -> Iterator[Table]:
             if not found:
                 continue
             columns = [column.name for column in cursor.description or ()]
-            table = Table(title=query.splitlines()[0].removeprefix("-- "), title_justify="left", box=None)
+            table = Table(box=None, padding=(0, 2))
             for column, value in zip(columns, found[0], strict=True):
                 table.add_column(column, justify="left" if isinstance(value, str) else "right")
             for row in found:
                 table.add_row(*(named.get(value, value) if isinstance(value, str) else f"{value:,}" for value in row))
-            yield table
+            yield query.splitlines()[0].removeprefix("-- "), table
 
 
 def where_to_look(settings: Settings, name: str) -> None:
@@ -118,7 +118,8 @@ def demo(name: str, seconds: float) -> int:
     console.print("The generator pauses, so that what is compared stands still.")
     with feed.paused(Layout.of(settings.stack)):
         report = reconcile.reconcile(settings, name, wait=60)
-    for table in highlights(settings):
+    for title, table in highlights(settings):
+        console.rule(title, align="left")
         console.print(table)
     where_to_look(settings, name)
     return 0 if report.agrees else 1
