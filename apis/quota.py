@@ -154,10 +154,10 @@ class PostgresQuotas:
             (holder, operation, window.name, window.ends, quota, quota),
         )
         if counted and counted[0] == 1:
-            # The first of a window clears up behind it; a day more, as the clocks of subtasks differ.
+            # The first of a window clears up behind it; two days, as clocks of subtasks differ, and a day's end is far.
             self._run(
                 "WITH gone AS (DELETE FROM api_quotas WHERE holder = %s AND operation = %s "
-                "AND ends < %s - interval '1 day' RETURNING 1) SELECT count(*) FROM gone",
+                "AND ends < %s - interval '2 days' RETURNING 1) SELECT count(*) FROM gone",
                 (holder, operation, window.ends),
             )
         return counted is not None
