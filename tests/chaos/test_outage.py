@@ -26,11 +26,11 @@ def answers(settings: Settings, server: str) -> bool:
     """Whether the server is back."""
     with contextlib.suppress(NotReadyError, ApiError, elastic_transport.TransportError):
         if server == "postgres":
-            postgres.connect(settings).close()
-        else:
-            with elasticsearch.client(settings) as client:
-                client.count(index=deliveries.TOPIC)
-        return True
+            with postgres.connect(settings):
+                return True
+        with elasticsearch.client(settings) as client:
+            client.count(index=deliveries.TOPIC)
+            return True
     return False
 
 
