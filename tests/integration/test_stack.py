@@ -96,7 +96,7 @@ def test_a_second_up_does_nothing(env: dict[str, str], stack: LocalStack) -> Non
     ],
 )
 def test_before_prepare_each_command_says_to_run_it(env: dict[str, str], module: str, arguments: list[str]) -> None:
-    refused = run(*arguments, module=module, CITYSTREAM__GENERATOR__DEADLINE_SECONDS="3")
+    refused = run(*arguments, module=module, CITYSTREAM__DELIVERIES__GENERATOR__DEADLINE_SECONDS="3")
     assert refused.returncode == 1, refused.stdout
     assert "Traceback" not in refused.stderr
     assert f"Acting on the stack in {DIRECTORY}." in refused.stderr
