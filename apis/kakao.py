@@ -2,6 +2,8 @@
 
 import json
 import math
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from apis import calendar
 from apis.answers import Flaw, Reaction, RefusedError, Response, UnreadableError, by_status
@@ -9,6 +11,7 @@ from apis.endpoints import Api, Names, access
 from conf.settings import Settings
 
 Position = tuple[float, float]
+T = TypeVar("T")
 
 NAMES = Names("KAKAO_URL", "KAKAO_REST_KEY", "https://dapi.kakao.com")
 _KEY = "check KAKAO_REST_KEY, and that Kakao Map is on for the app it belongs to"
@@ -19,11 +22,20 @@ _OPERATOR = {-3, -4, -5, -6, -8, -12, -401}
 
 
 def api(settings: Settings) -> Api[Position | None] | None:
-    """Kakao Local, or the simulator; None: there is no key, so no addresses are looked up.
+    """Positions of addresses, by Kakao Local or the simulator; None: there is no key, so none are looked up.
 
     Raises:
         ApiError: there is a key of somebody's own and no address of Kakao.
     """
+    return _api(settings, read)
+
+
+def addresses(settings: Settings) -> Api[str | None] | None:
+    """Addresses of positions; otherwise as `api`."""
+    return _api(settings, read_address)
+
+
+def _api(settings: Settings, reader: Callable[[Response], T]) -> Api[T] | None:
     chosen, simulator = settings.pollers, settings.simulator
     if chosen.data_go_kr_url and not chosen.kakao_url and not chosen.kakao_key:
         return None
@@ -39,7 +51,7 @@ def api(settings: Settings) -> Api[Position | None] | None:
     return Api(
         name="kakao",
         access=found,
-        read=read,
+        read=reader,
         zone=calendar.KOREA,
         rate_per_second=chosen.rate_per_second,
         headers={"Authorization": f"KakaoAK {found.key}"},
@@ -53,18 +65,41 @@ def read(response: Response) -> Position | None:
         RefusedError: an error.
         UnreadableError: no answer at all.
     """
+    return _first(response, _position)
+
+
+def read_address(response: Response) -> str | None:
+    """Read an answer to a position: its address, by street where there is one, or None when there is none.
+
+    Raises:
+        RefusedError: an error.
+        UnreadableError: no answer at all.
+    """
+    return _first(response, _address)
+
+
+def _first(response: Response, of: Callable[[dict[str, object]], T]) -> T | None:
     try:
         document = json.loads(response.body)
         code = int(document.get("code", 0))
         if response.status == 200 and not code:
             documents = document["documents"]
-            return _position(documents[0]) if documents else None
+            return of(documents[0]) if documents else None
     except (ValueError, OverflowError, RecursionError, KeyError, TypeError, AttributeError) as error:
         if response.status == 200:
             msg = f"not the shape of an answer: {type(error).__name__} {error}"
             raise UnreadableError(Flaw.NOT_AN_ANSWER, msg) from None
         document, code = {}, 0
     raise _refusal(response, code, str(document.get("msg") or document.get("message") or ""))
+
+
+def _address(document: dict[str, Any]) -> str:
+    # `road_address` is null where there is no street; `address` is always there.
+    name = (document["road_address"] or document["address"])["address_name"]
+    if not isinstance(name, str) or not name.strip() or "\0" in name:
+        msg = f"no address: {name!r}"
+        raise ValueError(msg)
+    return name.strip()
 
 
 def _position(document: dict[str, object]) -> Position:

@@ -362,6 +362,25 @@ class TestAnswers:
         assert kakao.read(Response(200, b'{"documents":[{"x":"128.5","y":"35.8"}]}')) == (35.8, 128.5)
         assert kakao.read(Response(200, b'{"documents":[]}')) is None
 
+    def test_kakaos_addresses(self) -> None:
+        parcel, street = {"address_name": " 대구 중구 동인동1가 2-1 "}, {"address_name": "대구 중구 공평로 88"}
+        for road_address, address in ((street, street), (None, parcel)):
+            document = {"road_address": road_address, "address": parcel}
+            body = json.dumps({"meta": {"total_count": 1}, "documents": [document]}).encode()
+            assert kakao.read_address(Response(200, body)) == address["address_name"].strip()
+        assert kakao.read_address(Response(200, b'{"documents":[]}')) is None
+        with pytest.raises(RefusedError):
+            kakao.read_address(Response(429, b"{}"))
+
+    @pytest.mark.parametrize(
+        "document",
+        ["{}", "[]", '{"road_address":null,"address":null}', '{"road_address":{"address_name":7}}',
+         '{"road_address":{"address_name":" "}}', '{"road_address":{"address_name":"\\u0000"}}'],
+    )  # fmt: skip
+    def test_what_is_no_address_of_kakaos(self, document: str) -> None:
+        with pytest.raises(UnreadableError):
+            kakao.read_address(Response(200, f'{{"documents":[{document}]}}'.encode()))
+
 
 class TestKeys:
     def settings(self, **changes: object) -> Settings:

@@ -39,10 +39,10 @@ class Browser:
     def __init__(self, application: FastAPI) -> None:
         self.transport = httpx.ASGITransport(application)
 
-    def get(self, path: str, params: dict[str, str]) -> httpx.Response:
+    def get(self, path: str, params: dict[str, str], headers: dict[str, str] | None = None) -> httpx.Response:
         async def get() -> httpx.Response:
             async with httpx.AsyncClient(transport=self.transport, base_url="http://simulator") as client:
-                return await client.get(path, params=params)
+                return await client.get(path, params=params, headers=headers)
 
         return asyncio.run(get())
 
@@ -251,6 +251,24 @@ class TestShapes:
             assert bool(documents) == WORLD.traits(place).has_known_address
             assert not documents or (documents[0]["x"], documents[0]["y"]) == (f"{place.lon}", f"{place.lat}")
         assert 0 < sum(not WORLD.traits(place).has_known_address for place in PLACES) < 15
+
+    def test_kakao_knows_the_address_of_a_position(self, client: Browser) -> None:
+        headers = {"Authorization": "KakaoAK simulator-open-key"}
+
+        def ask(**asked: str) -> httpx.Response:
+            return client.get("/v2/local/geo/coord2address.json", params=asked, headers=headers)
+
+        streets = 0
+        for place in PLACES[:100:3]:
+            (document,) = ask(x=f"{place.lon}", y=f"{place.lat}").json()["documents"]
+            assert document["address"]["region_1depth_name"] == "대구"
+            assert document["address"]["region_2depth_name"] in place.address
+            streets += document["road_address"] is not None
+        assert 15 < streets < 34
+        assert ask(x="128.6", y="35.87").json() == ask(x="128.6", y="35.87").json()
+        assert ask(x="131.0", y="38.5").json() == {"meta": {"total_count": 0}, "documents": []}
+        for wrong in ({}, {"x": "a", "y": "1"}, {"x": "nan", "y": "1"}, {"x": "300000", "y": "400000"}):
+            assert (ask(**wrong).status_code, ask(**wrong).json()["code"]) == (400, -2)
 
     def test_the_bomb_is_one(self) -> None:
         with pytest.raises(EntitiesForbidden):
