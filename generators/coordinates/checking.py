@@ -15,7 +15,10 @@ from geo.systems import NoNumberError, UnknownSystemError, number, system
 
 DEFAULT_SHEET = "points"
 MOST_SHEETS = 1000
+MOST_SHEET_CHARACTERS = 100
 AUTO = "auto"
+# So that a row fits into a record of Kafka, whatever its characters are.
+MOST_ROW_CHARACTERS = 50_000
 _SAMPLE = 300
 _EXAMPLES = 3
 _MARKS = r"(좌표정보|좌표|중심점?|위치|coordinate|coord|position|pos|point|map|tmap|tm|utmk|katec|wgs84|gps|geo)?"
@@ -152,9 +155,18 @@ def check(table: Table, options: Options) -> Check:
     for point in points(table, options):
         found.blank += point.number - last - 1
         last = point.number
+        if sum(len(cell) for cell in point.cells if isinstance(cell, str)) > MOST_ROW_CHARACTERS:
+            msg = f"{table.path.name}, row {last:,}: more than {MOST_ROW_CHARACTERS:,} characters, too long to be sent"
+            raise FileError(msg)
         found.sheets[point.sheet] += 1
         if len(found.sheets) > MOST_SHEETS:
             msg = f"{options.sheet_by} has more than {MOST_SHEETS:,} values, each a sheet: take another for --sheet-by"
+            raise FileError(msg)
+        if len(point.sheet) > MOST_SHEET_CHARACTERS:
+            msg = (
+                f"{options.sheet_by} has a value of more than {MOST_SHEET_CHARACTERS} characters in row {last:,}: take "
+                "another column for --sheet-by"
+            )
             raise FileError(msg)
         if point.fault:
             found.faults[point.fault.partition(":")[0]] += 1

@@ -150,10 +150,19 @@ def test_what_the_points_are_in_is_checked(tmp_path: Path) -> None:
         settle(check(abroad, Options("4326")), Options("4326"))
 
 
+def test_a_row_that_no_record_holds(tmp_path: Path) -> None:
+    table = read(written(tmp_path / "a.csv", "x,y,a,b\n1,2,a,b\n1,2," + ",".join(["a" * 30_000] * 2) + "\n"))
+    with pytest.raises(FileError, match=r"a\.csv, row 2: more than 50,000 characters, too long to be sent"):
+        check(table, Options("EPSG:4326"))
+
+
 def test_a_column_that_is_no_key_is_refused(tmp_path: Path) -> None:
     table = read(written(tmp_path / "a.csv", "id,x,y\n" + "".join(f"{number},1,2\n" for number in range(1001))))
     with pytest.raises(FileError, match="id has more than 1,000 values"):
         check(table, Options("EPSG:4326", sheet_by="id"))
+    long = read(written(tmp_path / "b.csv", f"id,x,y\n{'a' * 101},1,2\n"))
+    with pytest.raises(FileError, match="id has a value of more than 100 characters in row 1"):
+        check(long, Options("EPSG:4326", sheet_by="id"))
 
 
 def test_more_rows_than_a_sheet_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -277,7 +286,7 @@ def test_any_archive_is_read_or_refused(tmp_path: Path) -> None:
 
 
 MEASURE = """
-import resource, sys
+import re, sys
 from pathlib import Path
 from generators.coordinates.checking import Options, check
 from generators.coordinates.reading import FileError, read
@@ -285,7 +294,7 @@ try:
     print(check(read(Path(sys.argv[1])), Options("EPSG:4326")).rows)
 except FileError as error:
     print(error)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+print(int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) // 1024)
 """
 
 
