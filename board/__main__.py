@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import uvicorn
 
-from board import app, forecast
+from board import app, coordinates, forecast
 from conf.errors import command
 from conf.settings import load
 
@@ -19,7 +19,8 @@ def main() -> int:
     address = urlsplit(settings.board.url)
     # Settings are read at each look: the stack's addresses may come after this service.
     forecasts = forecast.part(forecast.Known(), lambda known: known.refresh(load()), settings.board.refresh_seconds)
-    uvicorn.run(app.create(forecasts), host=address.hostname or "localhost", port=address.port or 80, access_log=False)
+    service = app.create(forecasts, coordinates.part(load))
+    uvicorn.run(service, host=address.hostname or "localhost", port=address.port or 80, access_log=False)
     return 0
 
 

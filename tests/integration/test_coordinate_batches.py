@@ -8,8 +8,10 @@ from typing import Any
 
 import openpyxl
 import pytest
+from fastapi.testclient import TestClient
 from kafka import KafkaConsumer, TopicPartition
 
+from board import app, coordinates
 from conf import settings
 from generators.coordinates.__main__ import main
 from generators.coordinates.results import COLUMNS
@@ -143,3 +145,26 @@ def test_nothing_is_sent_of_a_file_that_is_doubted(tmp_path: Path, capsys: pytes
         assert cursor.fetchone() == (0,)
     assert main(["export", "unknown", str(tmp_path / "a.xlsx")]) == 1
     assert "There is no batch 'unknown'" in capsys.readouterr().err
+
+
+def test_over_http(tmp_path: Path) -> None:
+    rows = points_file(tmp_path / "points.csv")
+    client = TestClient(app.create(coordinates.part(settings.load)))
+    content = (tmp_path / "points.csv").read_bytes()
+    asked = {"crs": "EPSG:5174", "sheet_by": "구", "name": "../점.csv"}
+    answer = client.post("/coordinates", params=asked | {"x": "좌표정보(X)"}, content=content)
+    assert answer.status_code == 202, answer.text
+    said = answer.json()
+    batch_id = said["batch_id"]
+    assert (said["rows"], said["bad"]) == (len(rows), 1)
+    assert said["examples"] == ["row 6: x is not a number: '없음'"]
+    assert client.post("/coordinates", params=asked, content=content).json()["batch_id"] == batch_id
+    assert client.get("/coordinates/unknown").status_code == 404
+    assert client.get("/coordinates/unknown.xlsx").status_code == 404
+    for ending, begins in ((".xlsx", b"PK"), (".csv", b"\xef\xbb\xbf"), (".geojson", b"{"), (".parquet", b"PAR1")):
+        result = client.get(f"/coordinates/{batch_id}{ending}")
+        assert result.status_code == 200
+        assert result.content.startswith(begins)
+        assert f'filename="{batch_id}{ending}"' in result.headers["content-disposition"]
+    far = client.get(f"/coordinates/{batch_id}").json()
+    assert far["rows"] == len(rows) == far["done"] + far["failed"] + far["unseen"]
