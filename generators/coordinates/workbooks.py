@@ -32,6 +32,8 @@ MOST_ROW_BYTES = 2 * MIB
 _ROW_ENDS = re.compile(rb"</(?:\w+:)?row>|<(?:\w+:)?row\b[^<>]*/>")
 _ROWS_END = re.compile(rb"</((?:\w+:)?)sheetData>|<((?:\w+:)?)sheetData\s*/>")
 _LONGEST_TAG = 4096
+# No number that a spreadsheet holds; such as 1E999, which reads as infinite.
+_MOST = 1e308
 _READ = 64 * 1024
 _FAILURES = (
     InvalidFileException, zipfile.BadZipFile, DefusedXmlException, ParseError, KeyError, ValueError, TypeError,
@@ -211,6 +213,8 @@ def _cell(cell: Any) -> Cell:  # noqa: ANN401 - openpyxl carries no types
         return value
     if isinstance(value, str):
         return _readable(value) or None
+    if isinstance(value, int | float) and not abs(value) < _MOST:
+        return str(value)
     shown = cell.number_format
     return value if shown == "General" and isinstance(value, int | float) else Formatted(value, shown)
 

@@ -5,7 +5,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 
 import openpyxl
@@ -77,6 +77,16 @@ def test_the_workbook_equals_the_results(tmp_path: Path) -> None:
     assert first[0].fill.fgColor.rgb != failed[0].fill.fgColor.rgb == failed[9].fill.fgColor.rgb
     said = {row[0].value: row[1].value for row in book["Summary"].iter_rows()}
     assert (said["state"], said["rows done"], said["file"]) == ("complete", len(NASTY) + 1, "=a.csv")
+
+
+def test_times_as_workbooks_have_them_come_back(tmp_path: Path) -> None:
+    times = [datetime(1900, 3, 1), datetime(9999, 12, 31, 23, 59), time(7, 30), timedelta(days=3), date(2024, 2, 29)]  # noqa: DTZ001
+    cells: list[Cell] = [Formatted(value, "yyyy-mm-dd hh:mm") for value in times]
+    row = Result(1, cells, 128.0, 35.0, None, None, None, "done", None)
+    export(Batch("b", [], ["a"] * 5, [("s", 1)], lambda _: iter([row]), {"done": 1}), tmp_path / "a.xlsx")
+    assert [cell.value for cell in openpyxl.load_workbook(tmp_path / "a.xlsx")["s"][2]][:2] == times[:2]
+    for ending in ENDINGS:
+        export(Batch("b", [], ["a"] * 5, [("s", 1)], lambda _: iter([row]), {"done": 1}), tmp_path / f"a{ending}")
 
 
 def test_an_export_before_the_end_says_so(tmp_path: Path) -> None:

@@ -221,8 +221,16 @@ def test_a_text_with_what_xml_can_not_hold(tmp_path: Path) -> None:
     assert workbooks._readable("_x0000__xD800_") == "\ufffd\ufffd"
 
 
-def bomb(path: Path, sheet: bytes, *, times: int = 1, texts: bytes = b"") -> Path:
-    """A workbook whose sheet or texts are so many bytes, as often as that."""
+@pytest.mark.parametrize("digits", ["1E999", "-1E999", "9" * 400])
+def test_a_number_that_none_is(tmp_path: Path, digits: str) -> None:
+    row = f"<row r='2'><c r='A2'><v>{digits}</v></c><c r='B2'><v>1</v></c></row>".encode()
+    (found,) = points(read(bomb(tmp_path / "a.xlsx", row, replacing=True)), Options("EPSG:4326"))
+    assert isinstance(found.cells[0], str)
+    assert "x is not a number" in (found.fault or "")
+
+
+def bomb(path: Path, sheet: bytes, *, times: int = 1, texts: bytes = b"", replacing: bool = False) -> Path:
+    """A workbook whose sheet or texts are so many bytes, as often as that; `replacing` the row that is there."""
     workbook(path, [["x", "y"], ["1", "2"]], constant_memory=False)
     with zipfile.ZipFile(path) as archive:
         parts = {part: archive.read(part) for part in archive.namelist()}
@@ -231,7 +239,7 @@ def bomb(path: Path, sheet: bytes, *, times: int = 1, texts: bytes = b"") -> Pat
             with archive.open(part, "w", force_zip64=True) as file:
                 if part == "xl/worksheets/sheet1.xml" and sheet:
                     before, after = content.split(b"</sheetData>")
-                    file.write(before)
+                    file.write(before[: before.rindex(b"<row ")] if replacing else before)
                     for _ in range(times):
                         file.write(sheet)
                     file.write(b"</sheetData>" + after)
