@@ -4,7 +4,6 @@ Loads a topic with orders once, then reads it with each contestant in turn. Ten 
 ten of them for the memory of the Python workers.
 """
 
-import argparse
 import contextlib
 import os
 import subprocess
@@ -28,15 +27,18 @@ from rich.table import Table
 os.environ.setdefault("CITYSTREAM__STACK__DIRECTORY", ".stack-bench")
 os.environ.setdefault("CITYSTREAM__STACK__PORT_OFFSET", "2000")
 
+from conf.errors import Parser, command
 from conf.settings import ROOT, Settings, load
+from conf.streams import DELIVERIES
+from control import jobs, topics
 from control.cluster import Cluster
-from generators import orders
-from generators.deliveries import read_manifest
+from control.reconcile import await_agreement
+from generators.deliveries import orders
+from generators.manifest import read_manifest
 from sinks import elasticsearch, kafka, postgres, prepare
-from stack import control, reconcile
 from stack.lifecycle import LocalStack
 
-TOPIC = "deliveries"
+(TOPIC,) = DELIVERIES.topics
 TUTORIAL_TOPIC = "bench.tutorial"
 MILLION = 1_000_000
 console = Console(highlight=False)
@@ -70,7 +72,7 @@ def produce(topic: str, count: int, **options: object) -> Measured:
 
 def load_topic(settings: Settings, count: int) -> Measured | None:
     """Fill the topic of orders; None when a run before, with `--keep`, has left just as many in it."""
-    there = reconcile.offsets(settings, TOPIC)[0]
+    there = topics.spans(settings, [TOPIC]).taken
     if there == count:
         console.print(f"The {count:,} orders of a run before are still there")
         return None
@@ -89,8 +91,8 @@ def manifest(settings: Settings) -> Path:
 def bounded(settings: Settings, label: str, program: str, records: int, *arguments: str) -> Measured:
     """Run bench/jobs/<program>.py to the topic's end; timed from all its tasks running to the last one finished."""
     cluster = Cluster(settings.flink.url)
-    command = control.flink_command(settings, f"bench/jobs/{program}.py", parallelism=settings.flink.parallelism)
-    control.run([*command, *arguments])
+    command = jobs.flink_command(settings, f"bench/jobs/{program}.py", parallelism=settings.flink.parallelism)
+    jobs.run([*command, *arguments])
     job = cluster.newest(f"bench.{program}") or ""
     while (state := cluster.state(job)) != "FINISHED":
         if state in ("FAILED", "CANCELED"):
@@ -108,7 +110,7 @@ def whole_job(**options: str) -> Iterator[tuple[Settings, float]]:
     settings = load()
     _empty(settings)
     cluster = Cluster(settings.flink.url)
-    job = control.submit(settings, TOPIC)
+    job = jobs.submit(settings, TOPIC, fresh=True)
     try:
         yield settings, cluster.times(job)[0]
     finally:
@@ -137,8 +139,8 @@ def into_postgres(label: str, records: int, valid: int, ledger: str) -> Measured
                     (rows,) = cursor.fetchone() or (0,)
                     reached.append((time.time(), int(min(rows, counted))))
                     time.sleep(0.5 if ledger == "staged" else 2)
-        report = reconcile.await_agreement(settings, 60) if ledger == "staged" else None
-        notes = [f"does not agree: {report.wrong}"] if report and report.wrong else []
+        report = await_agreement(settings, TOPIC, 60) if ledger == "staged" else None
+        notes = [f"does not agree: {report.wrong + report.moving}"] if report and not report.agrees else []
         notes.append("rates per million: " + " ".join(f"{rate:,.0f}" for rate in _per_million(began, reached)))
         return Measured(label, records, reached[-1][0] - began, notes)
 
@@ -167,7 +169,7 @@ def bulk_alone(settings: Settings, name: str, seconds: float) -> Measured:
             record.key or b"",
             (record.value or b"{}").replace(b'"lat":', b'"day":"%s","location":{"lat":' % day)[:-1] + b"}}",
         )
-        for record in islice(orders.stream(plan), 100_000)
+        for record in islice(plan.records(), 100_000)
     ]
     size = 2_000
     bulks = counter()
@@ -281,10 +283,10 @@ def _workers(managers: list[psutil.Process]) -> Iterator[psutil.Process]:
 def _empty(settings: Settings) -> None:
     with postgres.connect(settings) as connection, connection.cursor() as cursor:
         cursor.execute("TRUNCATE delivery_information, staging.epochs, staging.writers")
-        for total in reconcile.TOTALS:
-            cursor.execute(f"TRUNCATE {total}")
+        for total in DELIVERIES.totals:
+            cursor.execute(f"TRUNCATE {total.table}")
     with elasticsearch.client(settings) as client:
-        for index in (TOPIC, *reconcile.TOTALS):
+        for index in (*DELIVERIES.indices, *(total.table for total in DELIVERIES.totals)):
             client.options(ignore_status=404).indices.delete(index=index)
     # Each fresh start writes them again, and they are part of the reconciliation.
     letters = kafka.dead_letter_topic(TOPIC)
@@ -315,7 +317,7 @@ def measure(count: int, minutes: float) -> Iterator[Measured]:
             admin.create_topics(
                 {TUTORIAL_TOPIC: {"num_partitions": 4, "replication_factor": settings.kafka.replication}}
             )
-    if reconcile.offsets(settings, TUTORIAL_TOPIC)[0] != sample:
+    if topics.spans(settings, [TUTORIAL_TOPIC]).taken != sample:
         produce(TUTORIAL_TOPIC, sample, malformed_share=0, duplicate_share=0)
     yield bounded(settings, TUTORIAL, "tutorial", sample)
 
@@ -368,9 +370,10 @@ def show(results: dict[str, Measured]) -> None:
             console.print(f"{one} / {other}: {ratio:,.2f} (promised: at least {promised:g})")
 
 
+@command
 def main() -> int:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser = Parser(prog="python -m bench", description=__doc__)
     parser.add_argument("--orders", type=int, default=10 * MILLION, help="orders in the topic (10,000,000)")
     parser.add_argument(
         "--minutes", type=float, default=10, help="of watching the Python workers' memory (10); 0: none"
@@ -379,8 +382,10 @@ def main() -> int:
     options = parser.parse_args()
     stack = [sys.executable, "-m", "stack"]
     results: dict[str, Measured] = {}
+    load()  # what is wrong with a setting is said before anything starts
     try:
-        subprocess.run([*stack, "up"], cwd=ROOT, check=True)
+        if subprocess.run([*stack, "up"], cwd=ROOT, check=False).returncode:
+            return 1
         for result in measure(options.orders, options.minutes):
             results[result.name] = result
             console.print(f"{result.name}: {result.rate:,.0f}/s")

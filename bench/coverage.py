@@ -5,7 +5,7 @@ by the carbon job's rules. Each past morning is forecast from what was known the
 that morning; mornings are grouped by how many months of history they had.
 """
 
-import argparse
+import sys
 from datetime import date
 from decimal import Decimal
 
@@ -14,14 +14,15 @@ from rich.console import Console
 from rich.table import Table
 
 from conf import factors
+from conf.city.places import Complex, complexes
+from conf.errors import Parser, command
 from conf.settings import Settings, load
 from forecast.backtest import SHOWN_DAYS, judged, run, within
 from forecast.history import History
 from forecast.rolling import SCOPES, Replay
 from forecast.weather import Floats, Weather
-from generators import city
-from generators.simulator import energy
-from generators.simulator.services import World
+from generators.simulator.carbon import energy
+from generators.simulator.carbon.services import World
 from jobs.rules.carbon.emission import Factor, Factors, Grams
 from jobs.rules.carbon.energy import Quantities
 from jobs.rules.carbon.spreading import daily, weights_of_month
@@ -44,7 +45,7 @@ def told(seed: int, first: date, months: int, settings: Settings) -> tuple[Histo
         for factor in factors.load()
         if settings.carbon.heat or factor.item != "heat"
     )
-    places = city.complexes()
+    places = complexes()
     grams = np.full((len(places), len(weather)), np.nan)
     items = np.zeros((len(places), len(weather)), dtype=int)
     for month in energy.months_between(first, energy.month_after(first, months - 1)):
@@ -64,7 +65,7 @@ def told(seed: int, first: date, months: int, settings: Settings) -> tuple[Histo
     return History(weather.days, ids, regions, households, kg).current(), weather
 
 
-def _emitted(world: World, place: city.Complex, month: date, today: date, known: Factors) -> Grams:
+def _emitted(world: World, place: Complex, month: date, today: date, known: Factors) -> Grams:
     used = world.usage(place, month, today)
     quantities = (used.electricity_kwh, used.gas_m3, used.water_m3, used.heat_mcal)
     return known.grams(Quantities(*(Decimal(each) if each else None for each in quantities)), f"{month:%Y-%m}")
@@ -86,9 +87,10 @@ def covered(past: Replay, first: date, nominal: float) -> dict[tuple[str, str], 
     return found
 
 
-def main(arguments: list[str] | None = None) -> None:
+@command
+def main(arguments: list[str] | None = None) -> int:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m bench.coverage", description=__doc__)
+    parser = Parser(prog="python -m bench.coverage", description=__doc__)
     parser.add_argument(
         "--seeds", type=int, nargs="+", default=[*range(101, 111)], help="of the simulator (101 to 110)"
     )
@@ -113,7 +115,8 @@ def main(arguments: list[str] | None = None) -> None:
                 mean = (f"{share:.1f}" for share in np.nanmean(there, axis=0))
                 table.add_row(f"{low} to {high}", *mean, f"{np.nanmin(each):.0f} to {np.nanmax(each):.0f}")
         console.print(table)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

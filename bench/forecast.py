@@ -1,6 +1,5 @@
 """`python -m bench.forecast`: how fast the running forecast service answers over loopback, warm."""
 
-import argparse
 import asyncio
 import random
 import sys
@@ -9,6 +8,7 @@ import time
 import httpx
 from rich.console import Console
 
+from conf.errors import Parser, command
 from conf.settings import SettingsError, load
 
 WIDTHS = (1, 4)
@@ -45,9 +45,10 @@ async def answer_times(url: str, count: int, width: int) -> list[float]:
     return sorted(times[WARM_UP:])
 
 
+@command
 def main(arguments: list[str] | None = None) -> int:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m bench.forecast", description=__doc__)
+    parser = Parser(prog="python -m bench.forecast", description=__doc__)
     parser.add_argument("--requests", type=int, default=3000, help="how many, per number of clients (3000)")
     options = parser.parse_args(arguments)
     try:

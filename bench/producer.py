@@ -6,7 +6,6 @@ rate stands the processor time per record, which other work on the machine distu
 run and deleted afterwards.
 """
 
-import argparse
 import secrets
 import statistics
 import sys
@@ -20,10 +19,10 @@ from kafka import KafkaAdminClient, KafkaProducer
 from kafka.admin import NewTopic
 
 from conf import settings
-from generators import orders
+from conf.errors import Parser, command
 from generators.brokers import PRODUCER_CONFIG, GeneratorError, wait_for_brokers
-from generators.deliveries import Run, produce
-from generators.orders import Plan
+from generators.deliveries.orders import Plan
+from generators.producing import Run, produce
 
 PARTITIONS = 4
 GOAL = 0.7
@@ -92,14 +91,15 @@ def generated(clock: Clock, servers: str, topic: str, count: int, plan: Plan) ->
 def made(clock: Clock, count: int, plan: Plan) -> None:
     """A round of the generator without Kafka."""
     clock.start()
-    for _ in islice(orders.stream(plan), count):
+    for _ in islice(plan.records(), count):
         pass
     clock.stop(count)
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print the table."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m bench.producer", description="Compare the order generator with a bare kafka-python producer."
     )
     parser.add_argument("--count", type=int, default=100_000, help="records per round (now %(default)s)")
@@ -110,15 +110,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     servers = chosen.kafka.bootstrap_servers
     topic = f"bench.producer.{secrets.token_hex(4)}"
     plan = Plan(seed=1, start=datetime.now(UTC), malformed_share=0.01, late_share=0.02)
-    orders.prepare()
-    sizes = [len(record.value or b"") for record in islice(orders.stream(plan), 10_000)]
+    sizes = [len(record.value or b"") for record in islice(plan.records(), 10_000)]
     value = b"x" * round(statistics.mean(sizes))
 
-    try:
-        wait_for_brokers(servers, chosen.generator.deadline_seconds)
-    except GeneratorError as error:
-        print(f"bench.producer: {error}", file=sys.stderr)
-        return 1
+    wait_for_brokers(servers, chosen.deliveries.generator.deadline_seconds)
     admin = KafkaAdminClient(bootstrap_servers=servers)
     admin.create_topics([NewTopic(topic, PARTITIONS, chosen.kafka.replication)])
     reference, contestant, alone = Clock(), Clock(), Clock()

@@ -1,1 +1,1 @@
-"""What people and programs look at: the forecast service."""
+"""What people and programs look at: one service, `python -m board`, of which each module brings a part."""

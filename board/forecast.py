@@ -1,4 +1,4 @@
-"""The forecast service: `GET /forecast?region=27260&days=7`. Start it with `python -m board.forecast`.
+"""The forecast, `GET /forecast?region=27260&days=7`, and whether the service can make one.
 
 Model and weather are kept in memory, and looked at again in the background: a request waits for no server, and a
 forecast is made once for all regions and complexes. Without a model, or without weather, the service is up and answers
@@ -7,21 +7,20 @@ normal weather of its time of year and what is left of the latest anomaly, since
 """
 
 import asyncio
-import contextlib
+import bisect
 import logging
-import sys
-from collections.abc import AsyncIterator, Callable
+import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 import numpy as np
-import uvicorn
-from fastapi import FastAPI, HTTPException, Query
-from pydantic import BaseModel, Field
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, BeforeValidator, Field
 
-from conf.settings import Settings, SettingsError, load
+from board.app import Part, ProblemError, problems
+from conf.settings import Settings
 from forecast import tables
 from forecast.forecaster import UNIT, Forecast, Forecaster
 from forecast.history import COMPLEX, REGION
@@ -35,6 +34,17 @@ LABEL = "An estimate: monthly energy use, spread over days by degree days, forec
 STARTING = "The service has just started: try again in a moment."
 # Forecasts kept in memory, each of all entities and from another first day on.
 MAX_MADE = 64
+# How many of the nearest ids an answer names that knows none of the one asked for.
+NEAREST = 5
+ABOUT = (
+    "Daily emission of tomorrow and the days after, per district and per apartment complex, with an interval. "
+    "All of it is estimated from monthly energy use, weather and calendar."
+)
+LINKS = {
+    "forecast?region=27260&days=7": "seven days of a district",
+    "models/current": "the model in use: its data, features and errors",
+    "health": "whether forecasts can be made, and if not, what to run",
+}
 log = logging.getLogger(__name__)
 
 
@@ -140,8 +150,23 @@ class Known:
         self.trouble = trouble
 
 
-def create(known: Known, refresh: Callable[[Known], None] | None = None, seconds: float = 5) -> FastAPI:
-    """The service.
+def iso_day(value: object) -> object:
+    """A day as it came, where it is written like one; pydantic alone would take a number for seconds since 1970."""
+    if isinstance(value, str) and not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
+        message = "a day is written like 2026-11-21"
+        raise ValueError(message)
+    return value
+
+
+def nearest(known: list[str], own: str) -> list[str]:
+    """Of what is known, in order, what stands nearest to where `own` would: codes that begin alike stand together."""
+    known = sorted(known)
+    first = max(0, min(bisect.bisect(known, own) - NEAREST // 2, len(known) - NEAREST))
+    return known[first : first + NEAREST]
+
+
+def part(known: Known, refresh: Callable[[Known], None] | None = None, seconds: float = 5) -> Part:
+    """The forecast as a part of the service.
 
     Args:
         known: what it answers from.
@@ -149,49 +174,57 @@ def create(known: Known, refresh: Callable[[Known], None] | None = None, seconds
         seconds: the pause between.
     """
 
-    @contextlib.asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async def keep() -> None:
-            while refresh:
-                try:
-                    await asyncio.to_thread(refresh, known)
-                except Exception as error:
-                    # Whatever it is, what is in memory is still good; the next look may succeed.
-                    log.exception("The look at model and tables failed")
-                    known.trouble = f"{type(error).__name__}: {error}"
-                await asyncio.sleep(seconds)
+    async def keep() -> None:
+        while refresh:
+            try:
+                await asyncio.to_thread(refresh, known)
+            except Exception as error:
+                # Whatever it is, what is in memory is still good; the next look may succeed.
+                log.exception("The look at model and tables failed")
+                known.trouble = f"{type(error).__name__}: {error}"
+            await asyncio.sleep(seconds)
 
-        task = asyncio.create_task(keep())
-        yield
-        task.cancel()
+    return Part("Forecast", ABOUT, LINKS, routes(known), keep)
 
-    app = FastAPI(title="Citystream forecast", description=__doc__, lifespan=lifespan)
-    described = {404: {"description": "unknown"}, 503: {"description": "no model or no weather yet"}}
 
-    @app.get("/forecast", summary="Daily emission of a region or a complex", responses=described)  # type: ignore[arg-type]
+def routes(known: Known) -> APIRouter:
+    """What is answered from what is known."""
+    router = APIRouter()
+    described = problems(
+        {
+            404: "the region or complex is unknown; `nearest` names some that are known",
+            422: "a value that can't be",
+            503: "no model or no weather yet",
+        }
+    )
+
+    @router.get("/forecast", summary="Daily emission of a region or a complex", responses=described)
     async def forecast(
         region: Annotated[str | None, Query(pattern=r"^[0-9]{5}$", description="code of a district, 27260")] = None,
         complex: Annotated[str | None, Query(min_length=1, max_length=64, description="id of a complex")] = None,
         days: Annotated[int, Query(ge=1, le=HORIZONS, description="how many days")] = 7,
         start: Annotated[
-            date | None, Query(description="the first day; default: the one after the newest known weather")
+            date | None,
+            BeforeValidator(iso_day),
+            Query(description="the first day; default: the one after the newest known weather"),
         ] = None,
     ) -> Answer:
         if (region is None) == (complex is None):
-            raise HTTPException(422, "give either region or complex")
+            raise ProblemError(422, "give either region or complex")
         if (ready := known.ready) is None:
-            raise HTTPException(503, known.trouble or STARTING)
+            raise ProblemError(503, known.trouble or STARTING)
         model = ready.model
         scope, own = (REGION, region) if region is not None else (COMPLEX, str(complex))
         try:
             entity = model.position(scope, str(own))
         except KeyError:
-            detail = {"message": f"there is no forecast for the {scope} {own}", "known": model.known(scope)}
-            raise HTTPException(404, detail) from None
+            known_ids = nearest(model.known(scope), str(own))
+            detail = f"there is no forecast for the {scope} {own}; nearest are {', '.join(known_ids)}"
+            raise ProblemError(404, detail, nearest=known_ids) from None
         try:
             made = ready.forecast(start or ready.weather_until + timedelta(days=1), days)
         except ValueError as error:
-            raise HTTPException(422, str(error)) from None
+            raise ProblemError(422, str(error)) from None
         return Answer(
             region=region,
             complex=complex,
@@ -212,7 +245,7 @@ def create(known: Known, refresh: Callable[[Known], None] | None = None, seconds
             ],
         )
 
-    @app.get("/health", summary="Whether forecasts can be made; always 200 while the service is up")
+    @router.get("/health", summary="Whether forecasts can be made; always 200 while the service is up")
     async def health() -> Health:
         return Health(
             status="ok" if known.ready else "waiting",
@@ -221,31 +254,16 @@ def create(known: Known, refresh: Callable[[Known], None] | None = None, seconds
             weather_until=known.ready.weather_until if known.ready else None,
         )
 
-    @app.get("/models/current", summary="The model in use: its data, features, metrics and libraries")
+    waiting = problems({503: "no model yet"})
+
+    @router.get(
+        "/models/current", summary="The model in use: its data, features, metrics and libraries", responses=waiting
+    )
     async def current() -> dict[str, Any]:
         if known.model is None or known.described is None:
-            raise HTTPException(503, known.trouble or STARTING)
+            raise ProblemError(503, known.trouble or STARTING)
         newer = known.newest_emission is not None and known.newest_emission > known.model.known_until
         hint = f"emission is known until {known.newest_emission}: `make train` makes a newer model" if newer else None
         return {**known.described, "hint": hint}
 
-    return app
-
-
-def main() -> int:
-    """Serve where BOARD_URL says."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    try:
-        settings = load()
-    except SettingsError as error:
-        print(error, file=sys.stderr)
-        return 1
-    address = urlsplit(settings.board.url)
-    # Settings are read at each look: the stack's addresses may come after this service.
-    app = create(Known(), lambda known: known.refresh(load()), settings.board.refresh_seconds)
-    uvicorn.run(app, host=address.hostname or "localhost", port=address.port or 80, access_log=False)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    return router

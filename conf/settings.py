@@ -1,14 +1,32 @@
-"""The settings of Citystream: conf/citystream.yaml, overridden by the local stack's env file and the environment."""
+"""The settings of Citystream: conf/citystream.yaml, overridden by the local stack's env file and the environment.
 
+Longer than other modules, because every setting stands here, once.
+"""
+
+import difflib
+import fnmatch
+import functools
 import os
+import re
+import sys
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit, urlunsplit
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
+from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -21,6 +39,11 @@ from conf.errors import CitystreamError
 
 ROOT = Path(__file__).resolve().parent.parent
 FILE = ROOT / "conf" / "citystream.yaml"
+HOST = "127.0.0.1"  # of the local stack: nothing of it is to be reached from another machine
+_PREFIX = "CITYSTREAM__"
+_ADDRESS = ("url", "bootstrap_servers")
+# Variables beside the settings: the long form of kill tests and their seed, and the mark of a stack's own processes.
+_OTHERS = {"CITYSTREAM_CHAOS", "CITYSTREAM_CHAOS_SEED", "CITYSTREAM_STACK"}
 
 # The names that other tools rely on, and where each belongs in the settings.
 ADDRESSES = {
@@ -30,7 +53,9 @@ ADDRESSES = {
     "ELASTICSEARCH_API_KEY": ("elasticsearch", "api_key"),
     "FLINK_URL": ("flink", "url"),
     "SIMULATOR_URL": ("simulator", "url"),
+    "DATA_GO_KR_URL": ("pollers", "data_go_kr_url"),
     "DATA_GO_KR_SERVICE_KEY": ("pollers", "service_key"),
+    "KAKAO_URL": ("pollers", "kakao_url"),
     "KAKAO_REST_KEY": ("pollers", "kakao_key"),
     "BOARD_URL": ("board", "url"),
     "KIBANA_URL": ("kibana", "url"),
@@ -53,6 +78,32 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+@functools.cache
+def _regions() -> tuple[str, ...]:
+    """The codes of conf/city/districts.yaml, which conf.districts reads whole."""
+    text = (FILE.parent / "city" / "districts.yaml").read_text(encoding="utf-8")
+    return tuple(district["code"] for district in yaml.safe_load(text)["districts"])
+
+
+def _known_regions(stations: dict[str, str]) -> dict[str, str]:
+    """Weather stations by region; a region of a city that is not ours is taken as it is."""
+    cities = {code[:2] for code in _regions()}
+    for region in stations:
+        if len(region) != 5 or not region.isdecimal() or (region[:2] in cities and region not in _regions()):
+            msg = f"there is no region {region}: {_nearest(region, _regions())} (conf/city/districts.yaml)"
+            raise ValueError(msg)
+    return stations
+
+
+def _nearest(name: str, known: tuple[str, ...]) -> str:
+    """Which of the known names may be meant."""
+    (found,) = difflib.get_close_matches(name, known, n=1, cutoff=0)
+    return f"did you mean {found}?"
+
+
+Stations = Annotated[dict[str, str], AfterValidator(_known_regions)]
+
+
 class Kafka(_Section):
     """The brokers, and how the topics that `make prepare` creates are replicated."""
 
@@ -61,47 +112,136 @@ class Kafka(_Section):
     min_insync_replicas: int = Field(ge=1)
 
 
+# What a database's URL may say besides address and user, and how the JVM's driver calls it.
+JDBC_PARAMETERS = {
+    "channel_binding": "channelBinding",
+    "gssencmode": "gssEncMode",
+    "load_balance_hosts": "loadBalanceHosts",
+    "options": "options",
+    "sslcert": "sslcert",
+    "sslkey": "sslkey",
+    "sslmode": "sslmode",
+    "sslpassword": "sslpassword",
+    "sslrootcert": "sslrootcert",
+    "target_session_attrs": "targetServerType",
+}
+JDBC_VALUES = {
+    "load_balance_hosts": {"disable": "false", "random": "true"},
+    "target_session_attrs": {
+        "any": "any",
+        "read-write": "primary",
+        "primary": "primary",
+        "read-only": "secondary",
+        "standby": "secondary",
+        "prefer-standby": "preferSecondary",
+    },
+}
+# Each session says these for itself.
+SAID_BY_SESSIONS = {"application_name", "connect_timeout"}
+
+
 class Postgres(_Section):
-    """The database, as a libpq URL; it may hold a password, so it is a secret."""
+    """The database, as a libpq URL; it may hold a password, so it is a secret.
+
+    It may name several hosts, of which `target_session_attrs=read-write` takes the one that is the primary.
+    """
 
     url: SecretStr
 
     @field_validator("url")
     @classmethod
     def _is_libpq_url(cls, value: SecretStr) -> SecretStr:
-        parts = urlsplit(value.get_secret_value())
-        if parts.scheme not in ("postgresql", "postgres") or not parts.hostname or parts.path in ("", "/"):
-            msg = "expected postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
+        if msg := cls._fault(value.get_secret_value()):
             raise ValueError(msg)
         return value
+
+    @classmethod
+    def _fault(cls, url: str) -> str | None:
+        """What is wrong with a URL, without anything of it that may be secret."""
+        form = "expected postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
+        if not url.startswith(("postgresql://", "postgres://")):
+            return form
+        understood = {*JDBC_PARAMETERS, *SAID_BY_SESSIONS}
+        try:
+            parts = cls._parsed(url)
+        except ValueError as error:
+            unknown = re.findall(r'invalid URI query parameter: "(\w+)"', str(error))
+            if not unknown:
+                return f"{form}, with what is special in it percent-encoded (%40 for @, %25 for %)"
+        else:
+            unknown = sorted(parts.keys() - understood - {"user", "password", "host", "port", "dbname"})
+        if unknown:
+            return (
+                f"{', '.join(unknown)}: not a parameter that both Python and the JVM understand, which are "
+                + ", ".join(sorted(understood))
+            )
+        if not {"user", "host", "dbname"} <= parts.keys() or not all(parts["host"].split(",")):
+            return form
+        if "@" in parts["host"]:
+            return f"{form}; an @ in the password is written %40"
+        if "/" in parts["host"]:
+            return f"{form}; the JVM does not connect by a socket in a folder, so give a host"
+        if not all(port.isdecimal() and 0 < int(port) < 2**16 for _, port in cls._addresses(parts)):
+            return f"{form}; a port is a number from 1 to 65535, and each host has its own"
+        for name, known in JDBC_VALUES.items():
+            if name in parts and parts[name] not in known:
+                return f"{name} is one of {', '.join(known)}"
+        return None
 
     @property
     def user(self) -> str:
         """The user of the URL, percent-decoded."""
-        return self._decoded(urlsplit(self.url.get_secret_value()).username)
+        return self._parts["user"]
 
     @property
     def password(self) -> str:
         """The password of the URL, percent-decoded; empty when there is none."""
-        return self._decoded(urlsplit(self.url.get_secret_value()).password)
+        return self._parts.get("password", "")
 
     @property
     def jdbc_url(self) -> str:
         """The same database for the JVM, without user and password."""
-        parts = urlsplit(self.url.get_secret_value())
-        return urlunsplit(("jdbc:postgresql", f"{parts.hostname}:{parts.port or 5432}", parts.path, parts.query, ""))
+        said = {name: JDBC_VALUES.get(name, {}).get(value, value) for name, value in self._parts.items()}
+        query = urlencode(
+            {jdbc: said[name] for name, jdbc in JDBC_PARAMETERS.items() if name in said}, quote_via=quote, safe=""
+        )
+        return f"jdbc:postgresql://{self._hosts}/{quote(said['dbname'], safe='')}{'?' if query else ''}{query}"
 
     @property
     def shown(self) -> str:
         """The URL as it may stand in a log."""
-        parts = urlsplit(self.url.get_secret_value())
-        return urlunsplit((parts.scheme, f"{parts.username}@{parts.hostname}:{parts.port or 5432}", parts.path, "", ""))
+        return f"postgresql://{self.user}@{self._hosts}/{self._parts['dbname']}"
+
+    @property
+    def _hosts(self) -> str:
+        return ",".join(
+            f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in self._addresses(self._parts)
+        )
+
+    @property
+    def _parts(self) -> dict[str, str]:
+        return self._parsed(self.url.get_secret_value())
 
     @staticmethod
-    def _decoded(part: str | None) -> str:
-        from urllib.parse import unquote
+    def _addresses(parts: dict[str, str]) -> list[tuple[str, str]]:
+        """Each host with its port; a host without one has the usual."""
+        hosts, ports = parts["host"].split(","), parts.get("port", "").split(",")
+        if len(ports) == 1:
+            ports *= len(hosts)
+        # Too many ports, or too few, belong to nobody: an impossible one says so.
+        padded = ports if len(ports) == len(hosts) else ["-"] * len(hosts)
+        return [(host, port or "5432") for host, port in zip(hosts, padded, strict=True)]
 
-        return unquote(part or "")
+    @staticmethod
+    def _parsed(url: str) -> dict[str, str]:
+        """A URL taken apart by libpq itself, percent-decoded; ValueError where it can't."""
+        from psycopg2 import ProgrammingError
+        from psycopg2.extensions import parse_dsn
+
+        try:
+            return dict(parse_dsn(url))
+        except ProgrammingError as error:
+            raise ValueError(str(error)) from None
 
 
 class Elasticsearch(_Section):
@@ -135,8 +275,28 @@ class Topic(_Section):
     keep: bool = False
 
 
+class Generator(_Section):
+    """What a stream's generator produces; every share is of all records."""
+
+    rate: float = Field(ge=0)
+    count: int | None = Field(default=None, ge=1)
+    seed: int | None = Field(default=None, ge=0, lt=2**64)
+    start: datetime | None = None
+    malformed_share: float = Field(ge=0, le=1)
+    late_share: float = Field(ge=0, le=1)
+    duplicate_share: float = Field(ge=0, le=1)
+    processes: int = Field(ge=1)
+    deadline_seconds: float = Field(gt=0)
+
+
+class OrderGenerator(Generator):
+    """The generator of orders: its rate may follow the hours of the day."""
+
+    day_curve: bool
+
+
 class Deliveries(_Section):
-    """The deliveries job."""
+    """The deliveries job, and the generator of its orders."""
 
     ledger: Literal["staged", "upsert"]
     documents: bool
@@ -144,6 +304,7 @@ class Deliveries(_Section):
     duplicates_window_hours: float = Field(gt=0)
     combine_every_seconds: float = Field(gt=0)
     late_after_seconds: float = Field(ge=0)
+    generator: OrderGenerator
 
 
 class Carbon(_Section):
@@ -154,7 +315,7 @@ class Carbon(_Section):
     state_backend: Literal["rocksdb", "hashmap"]
     gather_seconds: float = Field(gt=0)
     station: str = Field(min_length=1)
-    stations: dict[str, str]
+    stations: Stations
 
 
 class Forecast(_Section):
@@ -171,21 +332,6 @@ class Board(_Section):
 
     url: str = Field(pattern=r"^http://")
     refresh_seconds: float = Field(gt=0)
-
-
-class Generator(_Section):
-    """The order generator; every share is of all records."""
-
-    rate: float = Field(ge=0)
-    count: int | None = Field(default=None, ge=1)
-    seed: int | None = Field(default=None, ge=0, lt=2**64)
-    start: datetime | None = None
-    malformed_share: float = Field(ge=0, le=1)
-    late_share: float = Field(ge=0, le=1)
-    duplicate_share: float = Field(ge=0, le=1)
-    processes: int = Field(ge=1)
-    day_curve: bool
-    deadline_seconds: float = Field(gt=0)
 
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -228,24 +374,21 @@ class Simulator(_Section):
         return value
 
 
+class Operation(_Section):
+    """An operation of a public API: its path below the API's address, and how many calls a day and key it may cost."""
+
+    path: str = Field(pattern=r"^/")
+    daily_quota: int = Field(ge=1)
+
+
 class Operations(_Section):
-    """Paths of the operations below their base URLs."""
+    """What the pollers call."""
 
-    complexes: str = Field(pattern=r"^/")
-    basis: str = Field(pattern=r"^/")
-    energy: str = Field(pattern=r"^/")
-    weather: str = Field(pattern=r"^/")
-    address: str = Field(pattern=r"^/")
-
-
-class Quotas(_Section):
-    """Calls per day and key that each operation may cost."""
-
-    complexes: int = Field(ge=1)
-    basis: int = Field(ge=1)
-    energy: int = Field(ge=1)
-    weather: int = Field(ge=1)
-    address: int = Field(ge=1)
+    complexes: Operation
+    basis: Operation
+    energy: Operation
+    weather: Operation
+    address: Operation
 
 
 class Watch(_Section):
@@ -269,11 +412,10 @@ class Pollers(_Section):
     service_key: SecretStr | None = None
     kakao_key: SecretStr | None = None
     operations: Operations
-    daily_quota: Quotas
     sido: str = Field(pattern=r"^[0-9]{2}$")
     page_size: int = Field(ge=1)
     assumed_complexes: int = Field(ge=1)
-    stations: dict[str, str] = Field(min_length=1)
+    stations: Stations = Field(min_length=1)
     rate_per_second: float = Field(gt=0)
     concurrency: int = Field(ge=1)
     timeout_seconds: float = Field(gt=0)
@@ -311,17 +453,51 @@ class Stack(_Section):
     task_managers: int = Field(ge=1)
     slots_per_task_manager: int = Field(ge=1)
 
+    @model_validator(mode="after")
+    def _has_possible_ports(self) -> Self:
+        for name, value in self.ports:
+            for number in value if isinstance(value, tuple) else (value,):
+                # Each TaskManager has a port for metrics, after the JobManager's.
+                last = number + self.port_offset + (self.task_managers if name == "metrics" else 0)
+                if not number + self.port_offset >= 1024 or last > 65535:
+                    msg = (
+                        f"port_offset {self.port_offset} moves ports.{name} from {number} to "
+                        f"{number + self.port_offset}; ports are 1024 to 65535"
+                    )
+                    raise ValueError(msg)
+        return self
+
     @property
     def path(self) -> Path:
         """The stack's directory, absolute; a relative setting counts from the repository's root."""
         return ROOT / self.directory
+
+    @property
+    def temporary(self) -> Path:
+        """What programs that act on the stack need for a moment; for its owner only."""
+        return self.path / "tmp"
+
+    def addresses(self) -> dict[str, str]:
+        """Where its servers answer, by the names that all tools use; passwords are in its env file."""
+
+        def at(port: int) -> str:
+            return f"{HOST}:{port + self.port_offset}"
+
+        return {
+            "KAFKA_BOOTSTRAP_SERVERS": ",".join(map(at, self.ports.kafka)),
+            "POSTGRES_URL": f"postgresql://citystream@{at(self.ports.postgres)}/citystream",
+            "ELASTICSEARCH_URL": f"http://{at(self.ports.elasticsearch)}",
+            "FLINK_URL": f"http://{at(self.ports.flink)}",
+            "BOARD_URL": f"http://{at(self.ports.board)}",
+            "SIMULATOR_URL": f"http://{at(self.ports.simulator)}",
+        }
 
 
 class Settings(BaseSettings):
     """All settings, validated. Read them with `load()`."""
 
     model_config = SettingsConfigDict(
-        env_prefix="CITYSTREAM__", env_nested_delimiter="__", extra="forbid", frozen=True, yaml_file=FILE
+        env_prefix=_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, yaml_file=FILE
     )
 
     time_zone: str
@@ -335,7 +511,6 @@ class Settings(BaseSettings):
     carbon: Carbon
     forecast: Forecast
     board: Board
-    generator: Generator
     simulator: Simulator
     pollers: Pollers
     stack: Stack
@@ -364,8 +539,44 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """First wins: the servers' addresses, then the environment, then the file."""
-        return InitSettingsSource(settings_cls, _addresses()), env_settings, YamlConfigSettingsSource(settings_cls)
+        """First wins: the environment, the chosen stack's env file, the file, and last the chosen stack's ports."""
+        return (
+            InitSettingsSource(settings_cls, _by_section(os.environ)),
+            env_settings,
+            _EnvFile(settings_cls),
+            YamlConfigSettingsSource(settings_cls),
+            _StackAddresses(settings_cls),
+        )
+
+
+class _Chosen(BaseModel):
+    """The part of the settings that says which local stack is meant."""
+
+    stack: Stack
+
+
+class _StackSource(PydanticBaseSettingsSource):
+    """Settings that come from the stack which the others choose."""
+
+    def get_field_value(self, field: object, field_name: str) -> tuple[Any, str, bool]:
+        raise NotImplementedError  # the sections are made as a whole
+
+
+class _EnvFile(_StackSource):
+    """Addresses and secrets of the stack while it is up."""
+
+    def __call__(self) -> dict[str, Any]:
+        directory = self.current_state.get("stack", {}).get("directory")
+        if directory is None:
+            directory = YamlConfigSettingsSource(self.settings_cls)()["stack"]["directory"]
+        return _by_section(read_env_file(ROOT / directory / "env"))
+
+
+class _StackAddresses(_StackSource):
+    """Where the stack's servers would answer."""
+
+    def __call__(self) -> dict[str, Any]:
+        return _by_section(_Chosen.model_validate(self.current_state).stack.addresses())
 
 
 def read_env_file(path: Path) -> dict[str, str]:
@@ -376,10 +587,8 @@ def read_env_file(path: Path) -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
 
 
-def _addresses() -> dict[str, dict[str, Any]]:
-    """Server addresses and secrets: the process environment first, then the running local stack's env file."""
-    directory = os.environ.get("CITYSTREAM__STACK__DIRECTORY") or ".stack"
-    known = {**read_env_file(ROOT / directory / "env"), **os.environ}
+def _by_section(known: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Server addresses and secrets, put where they belong in the settings."""
     found: dict[str, dict[str, Any]] = {}
     for name, (section, key) in ADDRESSES.items():
         if known.get(name):
@@ -387,12 +596,38 @@ def _addresses() -> dict[str, dict[str, Any]]:
     return found
 
 
+def _names(model: type[BaseModel], prefix: str) -> Iterator[str]:
+    """The environment variable of each setting; a `*` stands for a key of one's own."""
+    for name, field in model.model_fields.items():
+        yield (variable := f"{prefix}{name.upper()}")
+        kinds = [field.annotation, *get_args(field.annotation)]
+        own_keys = get_origin(field.annotation) is dict
+        for kind in kinds:
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                yield from _names(kind, f"{variable}__*__" if own_keys else f"{variable}__")
+        if own_keys:
+            yield f"{variable}__*"
+
+
+def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
+    """A misspelt variable would have no effect, in silence."""
+    known = tuple(_names(Settings, _PREFIX))
+    for name in sorted(environment):
+        upper = name.upper()
+        if not upper.startswith("CITYSTREAM_") or upper in _OTHERS:
+            continue
+        if not any(fnmatch.fnmatchcase(upper, pattern) for pattern in known):
+            msg = f"The environment has {name}, which is no setting: {_nearest(upper, known)}"
+            raise SettingsError(msg)
+
+
 def load() -> Settings:
     """Read and validate all settings.
 
     Raises:
-        SettingsError: names each key that is missing, unknown or out of range.
+        SettingsError: names each key or variable that is missing, unknown or out of range.
     """
+    _refuse_unknown_variables(os.environ)
     try:
         return Settings()
     except ValidationError as error:
@@ -401,3 +636,33 @@ def load() -> Settings:
     except yaml.YAMLError as error:
         message = f"{FILE.relative_to(ROOT)} is not valid YAML: {error}"
         raise SettingsError(message) from None
+
+
+def serving(*sections: str) -> Settings:
+    """All settings, for a command that is about to talk to servers; says on standard error whose they are.
+
+    Args:
+        sections: those of the servers, such as `kafka`.
+
+    Raises:
+        SettingsError: a setting is wrong, or the chosen stack is down and the environment does not name a server.
+    """
+    settings = load()
+    needed = [name for name, (section, key) in ADDRESSES.items() if section in sections and key.endswith(_ADDRESS)]
+    named = [name for name in needed if os.environ.get(name) or _variable(name) in os.environ]
+    missing = [name for name in needed if name not in {*named, *read_env_file(settings.stack.path / "env")}]
+    if missing:
+        message = (
+            f"The stack in {settings.stack.directory} is down: `make up` starts it. For servers of your own, set "
+            f"{', '.join(missing)}."
+        )
+        raise SettingsError(message)
+    whose = [] if len(named) == len(needed) else [f"the stack in {settings.stack.directory}"]
+    whose += [f"the servers in {', '.join(named)}"] if named else []
+    print(f"Acting on {' and '.join(whose)}.", file=sys.stderr)
+    return settings
+
+
+def _variable(name: str) -> str:
+    """The variable of a setting that also has a name of its own."""
+    return _PREFIX + "__".join(ADDRESSES[name]).upper()

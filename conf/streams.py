@@ -63,15 +63,16 @@ class Stream:
     feed: str | None = None
 
 
+ORDERS = Ledger(
+    table="delivery_information",
+    key=("order_id",),
+    time="ordered_at",
+    sums={"orders": "1", "pay": "pay", "charge": "delivery_charge"},
+)
 DELIVERIES = Stream(
     name="deliveries",
     topics=("deliveries",),
-    ledger=Ledger(
-        table="delivery_information",
-        key=("order_id",),
-        time="ordered_at",
-        sums={"orders": "1", "pay": "pay", "charge": "delivery_charge"},
-    ),
+    ledger=ORDERS,
     totals=(
         Total("pay_per_destination", "region"),
         Total("pay_per_category", "category"),

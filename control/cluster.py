@@ -2,13 +2,29 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
-import requests
+import httpx
 
 from sinks.errors import NotReadyError
 
 RUNNING = {"CREATED", "INITIALIZING", "RUNNING", "RESTARTING", "FAILING", "RECONCILING"}
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job that the cluster knows; `started` in Unix seconds."""
+
+    id: str
+    name: str
+    state: str
+    started: float
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether it runs, or is about to, again."""
+        return self.state in RUNNING
 
 
 class Cluster:
@@ -20,37 +36,50 @@ class Cluster:
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
+        self._client = httpx.Client(base_url=self.url, timeout=30)
 
     def _call(self, method: str, path: str, **options: Any) -> Any:  # noqa: ANN401 - JSON
         try:
-            answer = requests.request(method, self.url + path, timeout=30, **options)
-        except requests.RequestException as error:
+            answer = self._client.request(method, path, **options)
+        except httpx.HTTPError as error:
             message = f"No Flink cluster answers at {self.url}: start it (`make up`) or set FLINK_URL."
             raise NotReadyError(message) from error
-        if not answer.ok:
-            try:
-                reason = str(answer.json()["errors"][0]).splitlines()[0]
-            except (ValueError, LookupError):
-                reason = answer.text[:200]
+        try:
+            content = answer.json() if answer.content else None
+        except ValueError as error:
+            message = f"What answers at {self.url} is no Flink cluster: set FLINK_URL."
+            raise NotReadyError(message) from error
+        if not answer.is_success:
+            reasons = content.get("errors") if isinstance(content, dict) else None
+            reason = str(reasons[0]).splitlines()[0] if reasons else answer.reason_phrase
             message = f"Flink at {self.url} answered {answer.status_code} to {method} {path}: {reason}"
             raise NotReadyError(message)
-        return answer.json() if answer.content else None
+        return content
 
     def overview(self) -> dict[str, Any]:
         """Counts of TaskManagers, slots and jobs."""
         result: dict[str, Any] = self._call("GET", "/overview")
         return result
 
+    def jobs(self) -> list[Job]:
+        """All jobs that it remembers, the oldest first."""
+        found = [
+            Job(job["jid"], job["name"], job["state"], job["start-time"] / 1000)
+            for job in self._call("GET", "/jobs/overview")["jobs"]
+        ]
+        return sorted(found, key=lambda job: job.started)
+
+    def named(self, name: str) -> list[Job]:
+        """The jobs of this name, the oldest first."""
+        return [job for job in self.jobs() if job.name == name]
+
     def running(self, name: str) -> str | None:
         """The id of the unfinished job of this name; the newest if there are several."""
-        jobs = self._call("GET", "/jobs/overview")["jobs"]
-        found = [job for job in jobs if job["name"] == name and job["state"] in RUNNING]
-        return max(found, key=lambda job: job["start-time"])["jid"] if found else None
+        return next((job.id for job in reversed(self.named(name)) if job.unfinished), None)
 
     def newest(self, name: str) -> str | None:
         """The id of the job of this name that started last, finished or not."""
-        found = [job for job in self._call("GET", "/jobs/overview")["jobs"] if job["name"] == name]
-        return max(found, key=lambda job: job["start-time"])["jid"] if found else None
+        return next((job.id for job in reversed(self.named(name))), None)
 
     def times(self, job: str) -> tuple[float, float]:
         """When the last of the job's tasks began to run, and when the last one ended (0 before that); Unix seconds."""
@@ -96,10 +125,15 @@ class Cluster:
         result: dict[str, Any] = self._call("GET", f"/jobs/{job}/checkpoints")
         return result
 
+    def checkpoint_age(self, job: str) -> float | None:
+        """How many seconds ago the newest completed checkpoint of a job was begun."""
+        completed = self.checkpoints(job)["latest"]["completed"]
+        return time.time() - completed["trigger_timestamp"] / 1000 if completed else None
+
     def restore_path(self, job: str) -> str | None:
-        """Where the newest completed checkpoint or savepoint of a job lies."""
+        """Where the newest completed checkpoint or savepoint of a job lies, or what it was itself resumed from."""
         latest = self.checkpoints(job)["latest"]
-        kept = [latest[kind] for kind in ("completed", "savepoint") if latest.get(kind)]
+        kept = [latest[kind] for kind in ("restored", "completed", "savepoint") if latest.get(kind)]
         return max(kept, key=lambda entry: entry["id"])["external_path"] if kept else None
 
     def checkpoint_directory(self) -> str | None:
@@ -136,12 +170,21 @@ class Cluster:
         times = self._call("GET", f"/jobs/{job}")["timestamps"]
         return float(max(times["INITIALIZING"], times["RESTARTING"])) / 1000
 
-    def metric(self, job: str, name: str) -> float | None:
-        """The sum over all subtasks and vertices of the metrics whose name ends in `name`; None when there is none."""
+    def job_metric(self, job: str, name: str) -> float | None:
+        """A metric of the job as a whole, such as numRestarts."""
+        found = self._call("GET", f"/jobs/{job}/metrics", params={"get": name})
+        return float(found[0]["value"]) if found else None
+
+    def metric(self, job: str, name: str, *, operator: str = "") -> float | None:
+        """The sum over all subtasks and vertices of the metrics whose name ends in `name`; None when there is none.
+
+        With `operator`, only of operators whose name starts so, as the metric has it.
+        """
         total: float | None = None
         for vertex in self.vertices(job).values():
             path = f"/jobs/{job}/vertices/{vertex}/subtasks/metrics"
-            ids = [m["id"] for m in self._call("GET", path) if m["id"].endswith(name)]
+            names = (metric["id"] for metric in self._call("GET", path))
+            ids = [each for each in names if each.endswith(name) and each.startswith(operator)]
             if not ids:
                 continue
             for metric in self._call("GET", path, params={"get": ",".join(ids), "agg": "sum"}):

@@ -6,7 +6,6 @@ comparison the same day last week as if it had been known, which flatters that b
 a year before.
 """
 
-import argparse
 import sys
 from typing import NamedTuple
 
@@ -15,7 +14,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from conf.settings import SettingsError, load
+from conf.errors import Parser, command
+from conf.settings import serving
 from forecast import tables
 from forecast.history import History
 from forecast.rolling import MIN_MORNINGS, SCOPES, Replay, TooLittleDataError, replay
@@ -159,19 +159,17 @@ def run(history: History, weather: Weather) -> Replay:
         return replay(history, weather, lambda share: progress.update(task, completed=share))
 
 
+@command
 def main(arguments: list[str] | None = None) -> int:
     """The command line."""
-    argparse.ArgumentParser(prog="python -m forecast.backtest", description=__doc__).parse_args(arguments)
+    Parser(prog="python -m forecast.backtest", description=__doc__).parse_args(arguments)
+    settings = serving("postgres")
+    history, weather = tables.read(settings)
     try:
-        settings = load()
-        history, weather = tables.read(settings)
         past = run(history.current(), weather)
-    except (SettingsError, NotReadyError) as error:
-        print(error, file=sys.stderr)
-        return 1
     except (TooLittleDataError, ValueError) as error:
-        print(f"Too little data: {error}; {tables.FILL}.", file=sys.stderr)
-        return 1
+        message = f"Too little data: {error}; {tables.FILL}."
+        raise NotReadyError(message) from None
     for table in shown(scores(past, settings.forecast.coverage), past, settings.forecast.coverage):
         console.print(table)
     return 0

@@ -35,12 +35,15 @@ class Store:
         """The version in use.
 
         Raises:
-            NoModelError: nothing was trained yet.
+            NoModelError: nothing was trained yet, or the folder can't be read.
         """
         try:
             return (self.folder / POINTER).read_text(encoding="utf-8").strip()
         except FileNotFoundError:
             msg = f"There is no model in {self.folder}: run `make train`."
+            raise NoModelError(msg) from None
+        except (OSError, ValueError) as error:
+            msg = f"The models in {self.folder} can't be read ({error}): let this user read them, or run `make train`."
             raise NoModelError(msg) from None
 
     def save(self, model: Forecaster, metrics: dict[str, Any], data: dict[str, Any]) -> Path:
@@ -74,7 +77,8 @@ class Store:
         name = model or self.current()
         try:
             described: dict[str, Any] = json.loads(self._file(name).with_suffix(".json").read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError) as error:
+            described["libraries"][MUST_FIT]
+        except (OSError, ValueError, LookupError, TypeError) as error:
             msg = f"The model {name} in {self.folder} is not whole ({error}): run `make train`."
             raise NoModelError(msg) from None
         return described
@@ -86,7 +90,7 @@ class Store:
             NoModelError: it is not there, or was trained with another scikit-learn.
         """
         name = model or self.current()
-        trained = self.described(name)["libraries"].get(MUST_FIT)
+        trained = self.described(name)["libraries"][MUST_FIT]
         here = version(MUST_FIT)
         if trained != here:
             msg = f"The model {name} was trained with {MUST_FIT} {trained}, here is {here}: run `make train` again."

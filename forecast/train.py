@@ -1,10 +1,10 @@
 """`make train`: a new model from what PostgreSQL holds, with its backtest; the job and the service then take it up."""
 
-import argparse
 import sys
 from datetime import UTC, datetime
 
-from conf.settings import Settings, SettingsError, load
+from conf.errors import Parser, command
+from conf.settings import Settings, serving
 from forecast import backtest, tables
 from forecast.forecaster import Forecaster
 from forecast.rolling import TooLittleDataError
@@ -53,14 +53,11 @@ def train(settings: Settings) -> Forecaster:
     return model
 
 
+@command
 def main(arguments: list[str] | None = None) -> int:
     """The command line."""
-    argparse.ArgumentParser(prog="python -m forecast.train", description=__doc__).parse_args(arguments)
-    try:
-        train(load())
-    except (SettingsError, NotReadyError) as error:
-        print(error, file=sys.stderr)
-        return 1
+    Parser(prog="python -m forecast.train", description=__doc__).parse_args(arguments)
+    train(serving("postgres"))
     return 0
 
 

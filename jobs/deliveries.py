@@ -7,21 +7,14 @@ from pyflink.datastream import StreamExecutionEnvironment
 
 import jobs
 from conf.settings import Settings
-from jobs.flow.decode import part
+from conf.streams import DELIVERIES, ORDERS
+from jobs.flow.decode import part, source
 from jobs.flow.environment import environment, submit
-from jobs.flow.streams import rows, sql
-from jobs.flow.totals import combine, first_per_key, fold
+from jobs.flow.streams import rows
+from jobs.flow.totals import combine, counted, documents_of_total, first_per_key, fold, of_total
 from sinks import elasticsearch, kafka, postgres
 
-NAME = "deliveries"
-LEDGER = "delivery_information"
-# The totals, and what each is kept per, besides the day.
-TOTALS = {
-    "pay_per_destination": "region",
-    "pay_per_category": "category",
-    "pay_per_complex": "complex_id",
-    "charge_per_day": None,
-}
+NAME = DELIVERIES.name
 
 
 def build(settings: Settings) -> StreamExecutionEnvironment:
@@ -34,37 +27,36 @@ def build(settings: Settings) -> StreamExecutionEnvironment:
     env, tables = environment(settings, python_mode=options.python_mode)
 
     brokers = settings.kafka.bootstrap_servers
-    source = {"topic": NAME, "bootstrap_servers": brokers, "group": f"citystream.{NAME}", "bounded": "unbounded"}
-    tables.execute_sql(sql("deliveries/source", **source))
+    source(tables, "deliveries/source", topic=NAME, brokers=brokers, group=f"citystream.{NAME}")
     judged = rows(tables, "deliveries/judged")
     orders, dead_letters = part(judged, time="ordered_at", late_after_seconds=options.late_after_seconds, name=NAME)
     kafka.dead_letters(dead_letters, NAME, settings)
 
     tables.create_temporary_view("orders", orders)
     ledger = rows(tables, "deliveries/delivery_information")
-    postgres.ledger(ledger, LEDGER, "order_id", time="ordered_at", writer=f"{NAME}.ledger", settings=settings)
+    postgres.ledger(
+        ledger,
+        ORDERS.table,
+        ORDERS.key,
+        time=ORDERS.time,
+        writer=f"{NAME}.ledger",
+        mode=options.ledger,
+        settings=settings,
+    )
     if options.documents:
         elasticsearch.documents(rows(tables, "deliveries/documents"), NAME, topic=NAME, settings=settings)
 
-    counted = rows(tables, "deliveries/counted")
-    firsts = first_per_key(counted, "order_id", ttl_hours=options.duplicates_window_hours, name=NAME)
-    partials = combine(
-        firsts,
-        TOTALS,
-        day="day",
-        sums=["pay", "delivery_charge"],
-        every_seconds=options.combine_every_seconds,
-        name=NAME,
-    )
-    tables.create_temporary_view("totals", fold(partials, python_mode=options.python_mode, name=NAME))
-    for total, key in TOTALS.items():
-        sums = rows(tables, f"deliveries/{total}")
-        postgres.totals(sums, total, ["day", key] if key else ["day"], settings=settings)
+    sums = list(ORDERS.sums)
+    facts = counted(tables, "orders", ORDERS, DELIVERIES.totals, name=NAME)
+    firsts = first_per_key(facts, "id", ttl_hours=options.duplicates_window_hours, name=NAME)
+    partials = combine(firsts, DELIVERIES.totals, sums, every_seconds=options.combine_every_seconds, name=NAME)
+    tables.create_temporary_view("totals", fold(partials, sums, python_mode=options.python_mode, name=NAME))
+    for total in DELIVERIES.totals:
+        row = of_total(tables, total, sums, name=NAME)
+        postgres.upsert(row, total.table, total.columns, settings=settings)
         if options.documents:
-            tables.create_temporary_view(total, sums)
-            key_of = f"CONCAT_WS('|', CAST(`day` AS STRING), {key})" if key else "CAST(`day` AS STRING)"
-            described = rows(tables, "deliveries/total_document", name=f"{total}_document", id=key_of, total=total)
-            elasticsearch.documents(described, total, topic=NAME, settings=settings)
+            described = documents_of_total(tables, total, row, name=NAME)
+            elasticsearch.documents(described, total.table, topic=NAME, settings=settings)
     return env
 
 

@@ -1,15 +1,22 @@
 """`python -m kibana build` writes conf/kibana/*.ndjson from the definitions; `import` sends them to a Kibana."""
 
 import argparse
+import importlib.util
 import sys
 
-from conf.settings import ROOT, SettingsError, load
-from kibana import carbon, deliveries
-from kibana.importing import ImportFailedError, await_ready, client, import_file
-from kibana.objects import lines
+from conf.errors import Parser, command
+from conf.settings import ROOT, load
+from conf.streams import STREAMS
+from kibana.importing import await_ready, client, dashboard, import_file
+from kibana.objects import SavedObject, lines
 
 DIRECTORY = ROOT / "conf" / "kibana"
-FILES = {"carbon.ndjson": carbon.DASHBOARDS, "deliveries.ndjson": deliveries.DASHBOARDS}
+# Of each stream that has something to show: its module's dashboards, by the name of the file.
+FILES: dict[str, list[SavedObject]] = {
+    f"{name}.ndjson": importlib.import_module(f"kibana.{name}").DASHBOARDS
+    for name in sorted(STREAMS)
+    if importlib.util.find_spec(f"kibana.{name}")
+}
 
 
 def build(_: argparse.Namespace) -> None:
@@ -27,28 +34,23 @@ def import_all(arguments: argparse.Namespace) -> None:
         await_ready(http, arguments.wait, lambda line: print(line, flush=True))
         for name in FILES:
             print(f"{name}: {import_file(http, DIRECTORY / name)} objects imported")
-        for dashboard in (each for dashboards in FILES.values() for each in dashboards):
-            print(f"{dashboard.attributes['title']}: {http.base_url}/app/dashboards#/view/{dashboard.id}")
+        for each in (each for dashboards in FILES.values() for each in dashboards):
+            print(f"{each.attributes['title']}: {dashboard(http, each.id)}")
 
 
+@command
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; 0 when all is well."""
-    parser = argparse.ArgumentParser(prog="python -m kibana", description=__doc__)
+    parser = Parser(prog="python -m kibana", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    command = commands.add_parser("build", help="write conf/kibana/*.ndjson")
-    command.set_defaults(run=build)
-    command = commands.add_parser("import", help="import them, over what an earlier import left")
-    command.add_argument("--url", help="Kibana's address; without it, KIBANA_URL or the setting kibana.url")
-    command.add_argument(
-        "--wait", type=float, default=30, metavar="SECONDS", help="for Kibana to be ready (%(default)s)"
-    )
-    command.set_defaults(run=import_all)
+    part = commands.add_parser("build", help="write conf/kibana/*.ndjson")
+    part.set_defaults(run=build)
+    part = commands.add_parser("import", help="import them, over what an earlier import left")
+    part.add_argument("--url", help="Kibana's address; without it, KIBANA_URL or the setting kibana.url")
+    part.add_argument("--wait", type=float, default=30, metavar="SECONDS", help="for Kibana to be ready (%(default)s)")
+    part.set_defaults(run=import_all)
     chosen = parser.parse_args(arguments)
-    try:
-        chosen.run(chosen)
-    except (ImportFailedError, SettingsError) as error:
-        print(error, file=sys.stderr)
-        return 1
+    chosen.run(chosen)
     return 0
 
 

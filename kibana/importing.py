@@ -39,6 +39,11 @@ def client(kibana: Kibana, url: str | None = None) -> httpx.Client:
     )
 
 
+def dashboard(http: httpx.Client, id: str) -> str:
+    """The address of a dashboard, for people."""
+    return str(http.base_url.join(f"app/dashboards#/view/{id}"))
+
+
 def await_ready(http: httpx.Client, seconds: float, say: Callable[[str], None]) -> None:
     """Wait until Kibana says that it is ready.
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from conf.districts import districts
+from conf.city.places import districts
 from kibana.objects import NO_QUERY, PREFIX, Json, SavedObject, text
 
 ZOOM = 9.6  # all districts, in a panel of half a dashboard's width

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import yaml
 
+from conf.errors import command
 from conf.settings import ROOT
 
 DEFINITIONS = ROOT / "conf" / "grafana" / "citystream.yaml"
@@ -158,11 +159,13 @@ def _target(panel: Panel, number: int, legend: str, query: str) -> dict[str, Any
     }
 
 
-def main() -> None:
+@command
+def main() -> int:
     """Write the dashboard into conf/grafana/dashboards."""
     FILE.write_text(build(), encoding="utf-8")
     sys.stdout.write(f"{FILE.relative_to(ROOT)} is built\n")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

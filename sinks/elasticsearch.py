@@ -5,14 +5,14 @@ only grows; an answer that a newer one is there counts as done. 429, 5xx and a s
 growing pauses while the stream is held back; a document that is refused goes to the dead letters with the reason.
 """
 
-import json
 from typing import TYPE_CHECKING
 
 import elastic_transport
 from elasticsearch import ApiError, AuthenticationException, AuthorizationException, Elasticsearch
 
-from conf.districts import districts
-from conf.settings import ROOT, Settings
+from conf.city.places import districts
+from conf.settings import Settings
+from conf.templates import templates
 from sinks.errors import NotReadyError
 from sinks.kafka import dead_letter_topic
 
@@ -23,7 +23,8 @@ MAX_BATCH_DOCUMENTS = 2_000
 MAX_BATCH_BYTES = 2 * 1024 * 1024
 MAX_BULKS_IN_FLIGHT = 2
 MAX_BUFFERED_MS = 1_000
-TEMPLATES = ROOT / "conf" / "elasticsearch"
+# An index, or all of them, that nothing may be written to for now.
+BLOCKS = ("cluster_block_exception", "index_create_block_exception")
 
 
 def documents(stream: "DataStream", index: str, *, topic: str, settings: Settings) -> None:
@@ -32,7 +33,7 @@ def documents(stream: "DataStream", index: str, *, topic: str, settings: Setting
     Args:
         stream: rows with `_id` and `_version`, perhaps `_topic`, `_partition` and `_offset` (where the record came
             from), and the fields of the document.
-        index: its template is conf/elasticsearch/<index>.json.
+        index: its template is one of conf/templates.py.
         topic: whose dead-letter topic takes what Elasticsearch refuses.
         settings: the server and the brokers.
 
@@ -71,16 +72,15 @@ def client(settings: Settings) -> Elasticsearch:
 
 
 def apply_templates(settings: Settings) -> list[str]:
-    """Put the index templates of conf/elasticsearch; return their names. Existing indices keep their mapping."""
-    names = sorted(path.stem for path in TEMPLATES.glob("*.json"))
+    """Put the templates of all indices; return their names. Existing indices keep their mapping."""
+    wanted = templates()
     try:
         with client(settings) as elasticsearch:
-            for name in names:
-                template = json.loads((TEMPLATES / f"{name}.json").read_text(encoding="utf-8"))
+            for name, template in wanted.items():
                 elasticsearch.indices.put_index_template(name=name, **template)
     except (ApiError, elastic_transport.TransportError) as error:
         raise NotReadyError(_remedy(error, settings)) from error
-    return names
+    return sorted(wanted)
 
 
 def load_districts(settings: Settings) -> int:
@@ -110,6 +110,8 @@ def load_districts(settings: Settings) -> int:
                 "or give ELASTICSEARCH_API_KEY that right."
             )
             raise NotReadyError(message)
+        if refused["type"] in BLOCKS:
+            raise NotReadyError(_lift(settings, refused["reason"]))
         message = (
             f"Elasticsearch refused a district ({refused['type']}: {refused['reason']}): "
             "delete the index districts and run `make prepare`."
@@ -135,6 +137,8 @@ def check(settings: Settings, index: str) -> None:
 
 def _remedy(error: Exception, settings: Settings) -> str:
     url = settings.elasticsearch.url
+    if isinstance(error, ApiError) and error.error in BLOCKS:
+        return _lift(settings, str(error))
     if isinstance(error, AuthenticationException):
         return f"Elasticsearch at {url} does not know this API key: set ELASTICSEARCH_API_KEY."
     if isinstance(error, AuthorizationException):
@@ -142,3 +146,10 @@ def _remedy(error: Exception, settings: Settings) -> str:
     if isinstance(error, elastic_transport.ConnectionError):
         return f"Elasticsearch does not answer at {url}: start it (`make up`) or set ELASTICSEARCH_URL."
     return f"Elasticsearch at {url} refused: {error}"
+
+
+def _lift(settings: Settings, reason: str) -> str:
+    return (
+        f"Elasticsearch at {settings.elasticsearch.url} takes nothing for now ({reason}): free the disk space that it "
+        "asks for at its watermarks, or lift the block that somebody set."
+    )

@@ -1,7 +1,8 @@
-"""Kafka: topics, and dead letters written exactly once.
+"""Kafka: topics, and dead letters.
 
-Contract of `dead_letters`: each record that can't be used arrives once, in transactions that end with the job's
-checkpoints; readers with `isolation.level=read_committed` see only what a completed checkpoint contains.
+Contract of `dead_letters`: each record that can't be used arrives at least once, under the key
+`topic|partition|offset` by which a repeat is told. There is no transaction, so nothing ends while a server is away
+(docs/decisions/0019).
 """
 
 import contextlib
@@ -17,9 +18,9 @@ from sinks.errors import NotReadyError
 if TYPE_CHECKING:
     from pyflink.datastream import DataStream
 
-# Longer than any restart should take: what is in an open transaction when it times out must be read again.
-TRANSACTION_TIMEOUT_MS = 600_000
-# A dead letter carries the raw record in base64: a record of the default 1 MiB limit needs 4/3 of it and a little.
+# What a record of a topic may take, Kafka's own few bytes included, once it is unpacked (docs/decisions/0020).
+RECORD_BYTES = 1_048_588
+# A dead letter carries the raw record in base64; citystream.records.DeadLetter keeps to it.
 DEAD_LETTER_BYTES = 4 * 1024 * 1024
 
 
@@ -29,38 +30,29 @@ def dead_letter_topic(topic: str) -> str:
 
 
 def dead_letters(stream: "DataStream", topic: str, settings: Settings) -> None:
-    """Write JSON strings to the dead-letter topic of `topic`, exactly once.
+    """Write rows of `citystream.records.DeadLetter` to the dead-letter topic of `topic`, at least once.
 
     Raises:
-        NotReadyError: a topic is missing, or the brokers would cut the sink's transactions short.
+        NotReadyError: a topic is missing or takes other records than `make prepare` lets it.
     """
-    from pyflink.common.serialization import SimpleStringSchema
-    from pyflink.datastream.connectors.base import DeliveryGuarantee
-    from pyflink.datastream.connectors.kafka import KafkaRecordSerializationSchema, KafkaSink
+    from pyflink.datastream.connectors import Sink
     from pyflink.java_gateway import get_gateway
 
     check(settings, topic)
     to = dead_letter_topic(topic)
-    builder = KafkaSink.builder()
-    # Ids from a pool kept in state: after a crash only transactions that are really open are aborted, not every id
-    # that might have been used, which takes seconds. PyFlink's builder has no method for it.
-    strategies = get_gateway().jvm.org.apache.flink.connector.kafka.sink.TransactionNamingStrategy
-    builder._j_builder.setTransactionNamingStrategy(strategies.POOLING)
+    jvm = get_gateway().jvm
+    # PyFlink's own builder takes no serializer of ours.
     sink = (
-        builder.set_bootstrap_servers(settings.kafka.bootstrap_servers)
-        .set_record_serializer(
-            KafkaRecordSerializationSchema.builder()
-            .set_topic(to)
-            .set_value_serialization_schema(SimpleStringSchema())
-            .build()
-        )
-        .set_delivery_guarantee(DeliveryGuarantee.EXACTLY_ONCE)
-        .set_transactional_id_prefix(f"citystream.{to}")
-        .set_property("transaction.timeout.ms", str(TRANSACTION_TIMEOUT_MS))
-        .set_property("max.request.size", str(DEAD_LETTER_BYTES))
+        jvm.org.apache.flink.connector.kafka.sink.KafkaSink.builder()
+        .setBootstrapServers(settings.kafka.bootstrap_servers)
+        .setRecordSerializer(jvm.citystream.records.DeadLetterSerializer(to))
+        .setDeliveryGuarantee(jvm.org.apache.flink.connector.base.DeliveryGuarantee.AT_LEAST_ONCE)
+        .setProperty("acks", "all")
+        .setProperty("enable.idempotence", "true")
+        .setProperty("max.request.size", str(DEAD_LETTER_BYTES))
         .build()
     )
-    stream.sink_to(sink).name(f"{topic}: dead letters").uid(f"{topic}.dead-letters")
+    stream.sink_to(Sink(sink)).name(f"{topic}: dead letters").uid(f"{topic}.dead-letters")
 
 
 def admin(settings: Settings) -> KafkaAdminClient:
@@ -79,15 +71,30 @@ def admin(settings: Settings) -> KafkaAdminClient:
         raise NotReadyError(message) from error
 
 
-def create_topics(settings: Settings) -> list[str]:
-    """Create the topics of the settings and their dead-letter topics where missing; return those created."""
-    common = {"min.insync.replicas": settings.kafka.min_insync_replicas}
+def topics(settings: Settings) -> dict[str, dict[str, Any]]:
+    """Every topic of the settings and its dead-letter topic, as they are to be: partitions and configuration."""
     wanted: dict[str, dict[str, Any]] = {}
     for name, topic in settings.topics.items():
-        kept = {"retention.ms": -1} if topic.keep else {}
-        wanted[name] = {"num_partitions": topic.partitions, "configs": {**common, **kept}}
-        large = {**common, "max.message.bytes": DEAD_LETTER_BYTES}
-        wanted[dead_letter_topic(name)] = {"num_partitions": 1, "configs": large}
+        common = {
+            "min.insync.replicas": settings.kafka.min_insync_replicas,
+            # The brokers unpack what comes compressed, and so see how large it is: nobody unpacks it after them.
+            "compression.type": "uncompressed",
+            **({"retention.ms": -1} if topic.keep else {}),
+        }
+        for each, partitions, largest in (
+            (name, topic.partitions, RECORD_BYTES),
+            (dead_letter_topic(name), 1, DEAD_LETTER_BYTES),
+        ):
+            wanted[each] = {"num_partitions": partitions, "configs": {**common, "max.message.bytes": largest}}
+    return wanted
+
+
+def create_topics(settings: Settings) -> list[str]:
+    """Create the topics of the settings and their dead-letter topics where missing; return those created.
+
+    Those that are there already get the same configuration, and keep their partitions.
+    """
+    wanted = topics(settings)
     with contextlib.closing(admin(settings)) as client:
         there = set(client.list_topics())
         missing = {
@@ -98,38 +105,48 @@ def create_topics(settings: Settings) -> list[str]:
         try:
             if missing:
                 client.create_topics(missing, wait_for_metadata=True)
+            _configure(client, {name: wanted[name]["configs"] for name in wanted.keys() & there})
         except TopicAlreadyExistsError:
             return create_topics(settings)  # somebody else created one meanwhile
         except KafkaError as error:
-            message = f"Kafka refused to create {', '.join(missing)}: {error}"
+            message = f"Kafka refused to prepare its topics ({', '.join(missing) or 'all are there'}): {error}"
             raise NotReadyError(message) from error
     return list(missing)
 
 
+def _configure(client: KafkaAdminClient, configs: dict[str, dict[str, Any]]) -> None:
+    if not configs:
+        return
+    resources = [
+        ConfigResource(ConfigResourceType.TOPIC, name, {key: str(value) for key, value in options.items()})
+        for name, options in configs.items()
+    ]
+    for name, answer in client.alter_configs(resources)["topic"].items():
+        if answer != "OK":
+            message = f"Kafka refused the configuration of topic {name}: {answer}"
+            raise NotReadyError(message)
+
+
 def check(settings: Settings, topic: str) -> None:
-    """Refuse to start where a topic is missing or the brokers would cut the sink's transactions short.
+    """Refuse to start where a topic is missing, takes records of any size, or too small dead letters.
 
     Raises:
         NotReadyError: says what to change.
     """
+    names = (topic, dead_letter_topic(topic))
     with contextlib.closing(admin(settings)) as client:
         there = set(client.list_topics())
-        for name in (topic, dead_letter_topic(topic)):
+        for name in names:
             if name not in there:
                 message = f"Kafka has no topic {name}: run `make prepare`."
                 raise NotReadyError(message)
-        longest = _transaction_max_timeout_ms(client)
-    if longest < TRANSACTION_TIMEOUT_MS:
-        message = (
-            f"The brokers end a transaction after {longest} ms, the job needs {TRANSACTION_TIMEOUT_MS} ms: "
-            "raise transaction.max.timeout.ms on the brokers."
-        )
-        raise NotReadyError(message)
-
-
-def _transaction_max_timeout_ms(client: KafkaAdminClient) -> int:
-    broker = str(client.describe_cluster()["brokers"][0]["broker_id"])
-    setting = "transaction.max.timeout.ms"
-    resource = ConfigResource(ConfigResourceType.BROKER, broker, {setting: ""})
-    described = client.describe_configs([resource], config_filter="all")
-    return int(next(iter(next(iter(described.values())).values()))[setting]["value"])
+        resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
+        described = client.describe_configs(resources, config_filter="all")["topic"]
+    for name, key, is_right, needed in (
+        (topic, "compression.type", lambda value: value == "uncompressed", "uncompressed"),
+        (names[1], "max.message.bytes", lambda value: int(value) >= DEAD_LETTER_BYTES, f"{DEAD_LETTER_BYTES} or more"),
+    ):
+        found = described[name][key]["value"]
+        if not is_right(found):
+            message = f"Kafka's topic {name} has {key} = {found}, the job needs {needed}: run `make prepare`."
+            raise NotReadyError(message)

@@ -1,11 +1,11 @@
-"""PostgreSQL: the ledger, the totals, and the migrations of their tables.
+"""PostgreSQL: ledgers, tables that are upserted into, and the migrations of both.
 
 Contracts (proven by tests that kill):
 
 - `ledger`, mode `staged`: exactly once. Rows are copied into a staging table as they come and moved into the table in
   one ordinary transaction when their checkpoint is complete: readers see only what a completed checkpoint contains.
 - `ledger`, mode `upsert`: every row at least once, keyed, so that it is there once; readers see rows at once.
-- `totals`: the newest version of each key. A replay never shows an older number.
+- `upsert`: the newest version of each key. A replay never shows an older one.
 
 All three wait for a server that is away, with growing pauses, and hold the stream back meanwhile; nothing is dropped.
 """
@@ -13,7 +13,7 @@ All three wait for a server that is away, with growing pauses, and hold the stre
 import contextlib
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import psycopg2
 from psycopg2 import errors
@@ -29,11 +29,22 @@ if TYPE_CHECKING:
 MIGRATIONS = ROOT / "sql" / "postgres"
 # Two migration runs at once wait for each other at this advisory lock.
 MIGRATION_LOCK = 4_207_849
+# So long a migration waits for a table; whoever comes after it waits too, a running job among them.
+MIGRATION_PATIENCE = "5s"
 
 log = logging.getLogger(__name__)
 
 
-def ledger(stream: "DataStream", table: str, key: str, *, time: str, writer: str, settings: Settings) -> None:
+def ledger(
+    stream: "DataStream",
+    table: str,
+    key: Sequence[str],
+    *,
+    time: str,
+    writer: str,
+    mode: Literal["staged", "upsert"],
+    settings: Settings,
+) -> None:
     """Write rows, each once, into `table`; the job refuses to start where the table can't take them.
 
     Args:
@@ -42,10 +53,11 @@ def ledger(stream: "DataStream", table: str, key: str, *, time: str, writer: str
         key: a repeated key is absorbed: the first row stays.
         time: the column that end-to-end seconds are counted from.
         writer: whose staged rows these are; the same after every restart, and no other job's.
-        settings: the database, and `deliveries.ledger`: `staged` or `upsert`.
+        mode: when readers see rows, see above.
+        settings: the database.
     """
-    if settings.deliveries.ledger == "upsert":
-        _upsert(stream, table, [key], version=None, settings=settings, name=writer)
+    if mode == "upsert":
+        _upsert(stream, table, key, version=None, settings=settings, name=writer)
         return
     check(settings, table, columns(stream))
     from pyflink.java_gateway import get_gateway
@@ -56,7 +68,7 @@ def ledger(stream: "DataStream", table: str, key: str, *, time: str, writer: str
     _attach(stream, sink, writer)
 
 
-def totals(stream: "DataStream", table: str, key: Sequence[str], *, settings: Settings) -> None:
+def upsert(stream: "DataStream", table: str, key: Sequence[str], *, settings: Settings) -> None:
     """Keep the row with the highest `version` of each key in `table`."""
     _upsert(stream, table, key, version="version", settings=settings, name=table)
 
@@ -125,7 +137,14 @@ def migrate(settings: Settings) -> list[str]:
             if path.stem in applied:
                 continue
             try:
+                cursor.execute("SELECT set_config('lock_timeout', %s, true)", (MIGRATION_PATIENCE,))
                 cursor.execute(path.read_text(encoding="utf-8"))
+            except errors.LockNotAvailable as error:
+                message = (
+                    f"Migration {path.name} gave up after {MIGRATION_PATIENCE}: another session holds a table, perhaps "
+                    "a backup. Nothing was changed; run `make prepare` again when that is done."
+                )
+                raise NotReadyError(message) from error
             except errors.DatabaseError as error:
                 message = f"Migration {path.name} failed, nothing was changed: {str(error).strip()}"
                 raise NotReadyError(message) from error

@@ -11,7 +11,10 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from conf.settings import SettingsError, load
+from conf.errors import Parser, command
+from conf.settings import load
+from control.facts import Facts, facts
+from sinks.errors import NotReadyError
 from stack import doctor, health
 from stack.errors import StackError
 from stack.lifecycle import LocalStack, follow, last_lines
@@ -22,7 +25,6 @@ _TAIL = 200
 _TAIL_OF_EACH = 10
 
 console = Console(highlight=False, soft_wrap=True)
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 class Progress:
@@ -100,7 +102,7 @@ def clean(stack: LocalStack, _: argparse.Namespace) -> int:
 
 
 def status(stack: LocalStack, _: argparse.Namespace) -> int:
-    """Show every service."""
+    """Show every service, and every job."""
     if not stack.supervisor.is_up():
         console.print("The stack is down: `make up` starts it.")
         return _DOWN
@@ -123,6 +125,11 @@ def status(stack: LocalStack, _: argparse.Namespace) -> int:
         )
     table.add_row("total", "", "", "", f"{total / 2**20:.0f} MiB", "")
     console.print(table)
+    console.print()
+    try:
+        console.print(jobs(facts(load())))
+    except NotReadyError as error:
+        console.print(f"What becomes of the jobs can't be told. {error}", markup=False)
     optional = {service.name for service in stack.services() if not service.autostart}
     return 0 if all(state.running or state.name in optional for state in states) else 1
 
@@ -157,7 +164,7 @@ def restart(stack: LocalStack, arguments: argparse.Namespace) -> int:
 def diagnose(stack: LocalStack, _: argparse.Namespace) -> int:
     """Check everything that can be checked."""
     findings = 0
-    for finding in doctor.findings(stack):
+    for finding in doctor.findings(stack, load()):
         findings += not finding.fine
         mark = "[green]✓[/]" if finding.fine else "[red]✗[/]"
         console.print(f"{mark} {finding.subject:<14}", end=" ")
@@ -184,27 +191,50 @@ def memory(pid: int) -> int:
 
 def uptime(state: State) -> str:
     """How long a service has been running."""
-    if not state.pid:
-        return "-"
-    minutes, seconds = divmod(int(time.time() - state.started), 60)
+    return span(time.time() - state.started) if state.pid else "-"
+
+
+def span(passed: float) -> str:
+    """So many seconds as hours, minutes and seconds."""
+    minutes, seconds = divmod(int(passed), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}"
+
+
+def jobs(known: Sequence[Facts]) -> Table:
+    """A line per job: whether it runs, and how well."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("JOB", "STATE", "UPTIME", "RESTARTS", "LAG", "READS", "CHECKPOINT", "DEAD LETTERS"):
+        table.add_column(heading, justify="left" if heading in ("JOB", "STATE") else "right", no_wrap=True)
+    for job in known:
+        colour = "green" if job.runs else "red" if job.wanted else "default"
+        figures = (
+            (span(time.time() - job.since) if job.since and job.runs else None, "{}"),
+            (job.restarts, "{:,}"),
+            (job.lag, "{:,} records"),
+            (job.rate, "{:,.0f}/s"),
+            (job.checkpoint_age if job.runs else None, "{:,.0f} s ago"),
+            (job.dead_letters, "{:,}"),
+        )
+        cells = ("-" if figure is None else shape.format(figure) for figure, shape in figures)
+        table.add_row(job.job, f"[{colour}]{job.state or 'not submitted'}[/]", *cells)
+    return table
 
 
 _COMMANDS: dict[str, tuple[Callable[[LocalStack, argparse.Namespace], int], str]] = {
     "up": (up, "start every server and return when each answers; does nothing when all do"),
     "down": (down, "stop every server; the data stays"),
     "clean": (clean, "stop every server and forget all data"),
-    "status": (status, "a table of all services; exit code 3 when the stack is down, 1 when a service is"),
+    "status": (status, "all services and jobs; exit code 3 when the stack is down, 1 when a service is"),
     "logs": (logs, "the log of a service, or the last lines of each"),
     "restart": (restart, "stop one service, start it again and wait until it answers"),
     "doctor": (diagnose, "check everything that can be checked, with a fix per finding"),
 }
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The command line."""
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="python -m stack",
         description="The local stack: three Kafka brokers, PostgreSQL, Elasticsearch and a Flink cluster, all real.",
         epilog="Ports, folder and counts are the section `stack` of conf/citystream.yaml; a second stack runs beside "
@@ -212,15 +242,16 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (_, text) in _COMMANDS.items():
-        command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        one = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         if name == "logs":
-            command.add_argument("service", nargs="?", metavar="SERVICE", help="e.g. kafka-1; none: all")
-            command.add_argument("-f", "--follow", action="store_true", help="go on as new lines come")
+            one.add_argument("service", nargs="?", metavar="SERVICE", help="e.g. kafka-1; none: all")
+            one.add_argument("-f", "--follow", action="store_true", help="go on as new lines come")
         if name == "restart":
-            command.add_argument("service", metavar="SERVICE", help="e.g. taskmanager-1")
+            one.add_argument("service", metavar="SERVICE", help="e.g. taskmanager-1")
     return top
 
 
+@command
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
@@ -230,14 +261,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     # The servers' account has to read what root writes; what is secret is written with a mode of its own.
     os.umask(0o022)
-    try:
-        return _COMMANDS[arguments.command][0](LocalStack.of(load().stack), arguments)
-    except (StackError, SettingsError) as error:
-        errors.print("[red]✗[/]", end=" ")
-        errors.print(str(error), markup=False)
-        return 1
-    except (KeyboardInterrupt, BrokenPipeError):
-        return 130
+    return _COMMANDS[arguments.command][0](LocalStack.of(load().stack), arguments)
 
 
 if __name__ == "__main__":

@@ -11,14 +11,17 @@ import sys
 import elastic_transport
 from elasticsearch import ApiError, AuthenticationException, Elasticsearch
 
-from conf.settings import SettingsError, load
+from conf.errors import command
+from conf.settings import load
+from conf.streams import STREAMS
 from stack.credentials import write_private
 from stack.errors import StackError
 
-INDICES = (
-    *("deliveries*", "pay_per_*", "charge_per_day*", "carbon*", "tickets*", "events*", "coordinates*", "districts*"),
-    "citystream-test*",  # the sinks' own tests
-)
+# What streams write, the city's districts, and the indices of the sinks' own tests.
+_WRITTEN = [
+    index for stream in STREAMS.values() for index in (*stream.indices, *(each.table for each in stream.totals))
+]
+INDICES = tuple(f"{name}*" for name in (*_WRITTEN, "districts", "citystream-test"))
 _ROLE = {
     "cluster": ["monitor", "manage_index_templates"],
     "indices": [{"names": list(INDICES), "privileges": ["manage", "read", "write", "create_index", "monitor"]}],
@@ -70,6 +73,7 @@ def _secret(name: str) -> str:
     return value
 
 
+@command
 def main() -> int:
     """Set up what docker-compose.yml's services log in with; 0 when they can."""
     try:
@@ -81,15 +85,14 @@ def main() -> int:
         key = accounts.api_key(known.get_secret_value() if known else None)
         write_private(settings.stack.path / "env", f"ELASTICSEARCH_API_KEY={key}\n")
     except AuthenticationException:
-        message = (
+        msg = (
             "Elasticsearch refuses ELASTIC_PASSWORD: it takes that of its first start. Set the old one in .env, "
             "or forget all data with `docker compose down --volumes`."
         )
-        print(message, file=sys.stderr)
-        return 1
-    except (ApiError, elastic_transport.TransportError, SettingsError, StackError) as error:
-        print(error, file=sys.stderr)
-        return 1
+        raise StackError(msg) from None
+    except (ApiError, elastic_transport.TransportError) as error:
+        msg = f"Elasticsearch can't be set up: {error}"
+        raise StackError(msg) from None
     print(f"Passwords set: {', '.join(BUILT_IN)}. The API key of jobs is in {settings.stack.directory}/env.")
     return 0
 

@@ -9,7 +9,7 @@ import subprocess
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -168,21 +168,10 @@ def _unzip(archive: Path, target: Path) -> None:
 
 def _add_plugin(elasticsearch: Path, version: str, java_home: Path) -> None:
     """Compile our plugin against the server it is for; the source says why there is one."""
-    compiler = java_home / "bin" / "javac"
-    if not compiler.is_file():
-        msg = f"{java_home} has no Java compiler: install the whole JDK 17 (apt install openjdk-17-jdk-headless)."
-        raise StackError(msg)
     name = "citystream-analysis"
     folder = elasticsearch / "plugins" / name
     folder.mkdir()
-    with tempfile.TemporaryDirectory() as classes:
-        command = [str(compiler), "--release", "17", "-cp", f"{elasticsearch / 'lib'}/*", "-d", classes, str(PLUGIN)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            msg = f"{PLUGIN.name} doesn't compile against Elasticsearch {version}: {done.stderr.strip()}"
-            raise StackError(msg)
-        shutil.make_archive(str(folder / name), "zip", classes)
-    (folder / f"{name}.zip").rename(folder / f"{name}.jar")
+    compiled(PLUGIN, folder / f"{name}.jar", java_home, classpath=f"{elasticsearch / 'lib'}/*")
     descriptor = {
         "name": name,
         "description": "Analysis that the security index needs",
@@ -193,6 +182,31 @@ def _add_plugin(elasticsearch: Path, version: str, java_home: Path) -> None:
     }
     text = "".join(f"{key}={value}\n" for key, value in descriptor.items())
     (folder / "plugin-descriptor.properties").write_text(text, encoding="utf-8")
+
+
+def compiled(
+    source: Path, jar: Path, java_home: Path, *, classpath: str = "", manifest: Mapping[str, str] | None = None
+) -> None:
+    """Compile one Java file of this package's into a jar.
+
+    Raises:
+        StackError: there is no Java compiler, or it refuses.
+    """
+    compiler = java_home / "bin" / "javac"
+    if not compiler.is_file():
+        msg = f"{java_home} has no Java compiler: install the whole JDK 17 (apt install openjdk-17-jdk-headless)."
+        raise StackError(msg)
+    with tempfile.TemporaryDirectory() as classes:
+        command = [str(compiler), "--release", "17", "-cp", classpath, "-d", classes, str(source)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            msg = f"{source.name} doesn't compile: {done.stderr.strip()}"
+            raise StackError(msg)
+        lines = {"Manifest-Version": "1.0", **(manifest or {})}
+        with zipfile.ZipFile(jar, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("META-INF/MANIFEST.MF", "".join(f"{key}: {value}\n" for key, value in lines.items()))
+            for file in sorted(Path(classes).rglob("*.class")):
+                archive.write(file, file.relative_to(classes))
 
 
 def _unpack_postgres(archive: Path, target: Path) -> None:

@@ -3,7 +3,6 @@
 It writes Flink's config.yaml from conf/flink.yaml and deploy/flink.yaml, and becomes the distribution's own script.
 """
 
-import argparse
 import os
 import shutil
 import socket
@@ -12,8 +11,8 @@ from pathlib import Path
 
 import yaml
 
-from conf.settings import ROOT, SettingsError, load
-from stack.errors import StackError
+from conf.errors import Parser, command
+from conf.settings import ROOT, load
 from stack.servers import flink
 
 OWN = ROOT / "deploy" / "flink.yaml"
@@ -30,18 +29,15 @@ def arguments(process: str) -> list[str]:
     return ["start-foreground"]
 
 
+@command
 def main() -> int:
     """Become the process; returns only when that fails."""
-    parser = argparse.ArgumentParser(prog="python -m stack.container", description=__doc__)
+    parser = Parser(prog="python -m stack.container", description=__doc__)
     parser.add_argument("process", choices=["zookeeper", "jobmanager", "taskmanager"])
     process = parser.parse_args().process
     home = Path(os.environ.get("FLINK_HOME", "/opt/flink"))
-    try:
-        slots = {"taskmanager.numberOfTaskSlots": load().stack.slots_per_task_manager}
-        configuration = flink.tuned({**flink.settings_of(OWN), **slots})
-    except (SettingsError, StackError) as error:
-        print(error, file=sys.stderr)
-        return 1
+    slots = {"taskmanager.numberOfTaskSlots": load().stack.slots_per_task_manager}
+    configuration = flink.tuned({**flink.settings_of(OWN), **slots})
     (home / "conf" / "config.yaml").write_text(yaml.safe_dump(configuration), encoding="utf-8")
     # What a killed process left in its temporary folder is of no use to the next.
     temporary = Path(configuration["io.tmp.dirs"])

@@ -1,110 +1,137 @@
-"""`make demo`: everything at once, on live data: servers, job, orders, what happens to them, and whether all agrees."""
+"""`make demo`: everything at once, on live data: servers, job, orders, what happens to them, and whether all agrees.
 
-import argparse
+What it shows at the end are the queries of sql/highlights, each with its title in the first line.
+"""
+
+import contextlib
 import sys
 import time
+from collections.abc import Iterator
 
+from psycopg2.errors import UndefinedTable
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from conf.settings import Settings, SettingsError, load
-from control.cluster import Cluster
+from conf.city.places import districts
+from conf.errors import Parser, command
+from conf.settings import ROOT, Settings, load
+from conf.streams import STREAMS
+from control import jobs, topics
+from control.facts import facts
+from control.reconcile import reconcilable
 from sinks import postgres, prepare
-from sinks.errors import NotReadyError
-from stack import control, reconcile
+from stack import reconcile
 from stack.__main__ import main as stack_command
-from stack.errors import StackError
 from stack.layout import Layout
 from stack.lifecycle import LocalStack
 from stack.servers import feed
+from stack.waiting import EVERY_SECONDS, waiting
 
-JOB = "deliveries"
+HIGHLIGHTS = ROOT / "sql" / "highlights"
 console = Console(highlight=False, soft_wrap=True)
 
 
-def figures(settings: Settings, cluster: Cluster, job: str) -> Table:
-    """What there is now."""
-    produced, _ = reconcile.offsets(settings, JOB)
-    with postgres.connect(settings) as connection, connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM delivery_information")
-        (ledger,) = cursor.fetchone() or (0,)
-        cursor.execute("SELECT coalesce(sum(orders), 0), coalesce(sum(pay), 0) FROM charge_per_day")
-        counted, pay = cursor.fetchone() or (0, 0)
-    dead, lag = cluster.metric(job, "dead_lettered"), cluster.metric(job, "pendingRecords")
-    table = Table(box=None, pad_edge=False, show_header=False)
-    for name, value in (
-        ("orders produced", produced),
-        ("counted in the totals", counted),
-        ("rows in the ledger (as of the last checkpoint)", ledger),
-        ("dead letters since the job's last start", dead),
-        ("lag, in records", lag),
-        ("paid, in KRW", pay),
-    ):
-        table.add_row(name, "-" if value is None else f"{int(value):,}")
-    return table
+def figures(settings: Settings, name: str) -> dict[str, float | None]:
+    """What is known of a stream's job now."""
+    (job,) = (each for each in facts(settings) if each.job == name)
+    return {
+        "produced": topics.spans(settings, STREAMS[name].topics).taken,
+        "not read yet": job.lag,
+        "read per second": job.rate,
+        "dead letters": job.dead_letters,
+        "seconds since the last checkpoint": job.checkpoint_age,
+    }
 
 
-def watch(settings: Settings, job: str, seconds: float) -> None:
-    """Show the figures, every two seconds on a terminal, else every fifteen."""
-    cluster = Cluster(settings.flink.url)
+def watch(settings: Settings, name: str, seconds: float) -> None:
+    """Show the figures: a table that changes on a terminal, else a line every few seconds."""
     deadline = time.monotonic() + seconds
-    if not console.is_terminal:
+    live = Live(console=console, auto_refresh=False) if console.is_terminal else None
+    with live or contextlib.nullcontext():
         while time.monotonic() < deadline:
-            time.sleep(min(15, max(0, deadline - time.monotonic())))
-            console.print(figures(settings, cluster, job))
-        return
-    with Live(console=console, auto_refresh=False) as live:
-        while time.monotonic() < deadline:
-            live.update(figures(settings, cluster, job), refresh=True)
-            time.sleep(2)
+            shown = {each: "-" if value is None else f"{value:,.0f}" for each, value in figures(settings, name).items()}
+            if live:
+                table = Table(box=None, pad_edge=False, show_header=False)
+                for row in shown.items():
+                    table.add_row(*row)
+                live.update(table, refresh=True)
+            else:
+                console.print("  " + ", ".join(f"{each} {value}" for each, value in shown.items()))
+            time.sleep(min(2 if live else EVERY_SECONDS, max(0, deadline - time.monotonic())))
 
 
-def where_to_look(settings: Settings) -> None:
+def highlights(settings: Settings) -> Iterator[Table]:
+    """What a person wants to see of each stream: the queries of sql/highlights that find something."""
+    named = {district.code: f"{district.romanised} ({district.name})" for district in districts()}
+    with postgres.connect(settings) as connection, connection.cursor() as cursor:
+        for path in sorted(HIGHLIGHTS.glob("*/*.sql")):
+            query = path.read_text(encoding="utf-8")
+            cursor.execute("SAVEPOINT before")
+            cursor.execute("SELECT set_config('TimeZone', %s, true)", (settings.time_zone,))
+            try:
+                cursor.execute(query)
+            except UndefinedTable:
+                cursor.execute("ROLLBACK TO before")
+                continue
+            found = cursor.fetchall()
+            if not found:
+                continue
+            columns = [column.name for column in cursor.description or ()]
+            table = Table(title=query.splitlines()[0].removeprefix("-- "), title_justify="left", box=None)
+            for column, value in zip(columns, found[0], strict=True):
+                table.add_column(column, justify="left" if isinstance(value, str) else "right")
+            for row in found:
+                table.add_row(*(named.get(value, value) if isinstance(value, str) else f"{value:,}" for value in row))
+            yield table
+
+
+def where_to_look(settings: Settings, name: str) -> None:
     """Say where everything is, and how to stop it."""
     env = settings.stack.directory / "env"
+    stream = STREAMS[name]
     console.rule("Everything goes on running", align="left")
     console.print(f"Flink web UI      {settings.flink.url}")
-    console.print(f"PostgreSQL        (. {env}; psql $POSTGRES_URL -c 'TABLE pay_per_destination')")
-    console.print(
-        f"Elasticsearch     (. {env};"
-        ' curl -H "Authorization: ApiKey $ELASTICSEARCH_API_KEY" "$ELASTICSEARCH_URL/deliveries/_search?pretty&size=3")'
-    )
-    console.print(f"Orders            make logs SERVICE={feed.NAME}")
-    console.print(
-        "Stop              make stop JOB=deliveries (with a savepoint); make down (the data stays); make clean"
-    )
+    if stream.totals:
+        console.print(f"PostgreSQL        (. {env}; psql $POSTGRES_URL -c 'TABLE {stream.totals[0].table}')")
+    if stream.indices:
+        console.print(
+            f'Elasticsearch     (. {env}; curl -H "Authorization: ApiKey $ELASTICSEARCH_API_KEY"'
+            f' "$ELASTICSEARCH_URL/{stream.indices[0]}/_search?pretty&size=3")'
+        )
+    console.print(f"Records           make logs SERVICE={feed.name(stream)}")
+    console.print(f"Stop              make stop JOB={name} (with a savepoint); make down (the data stays); make clean")
 
 
-def demo(seconds: float) -> int:
+def demo(name: str, seconds: float) -> int:
     """Run it; 0 when all agrees."""
-    if stack_command(["up"]) != 0 or prepare.main([]) != 0:
-        return 1
+    # On a terminal, `up` shows by itself what it waits for.
+    with contextlib.nullcontext() if console.is_terminal else waiting(console, "Starting the servers"):
+        if stack_command(["up"]) != 0 or prepare.main([]) != 0:
+            return 1
     settings = load()
-    job = control.ensure(settings, JOB)
-    LocalStack.of(settings.stack).supervisor.start_service(feed.NAME)
-    console.print(f"Orders are coming. For {seconds:.0f} s you see what becomes of them.")
-    watch(settings, job, seconds)
+    with waiting(console, f"Starting the job {name}"):
+        jobs.ensure(settings, name, say=console.print)
+    LocalStack.of(settings.stack).supervisor.start_service(feed.name(STREAMS[name]))
+    console.print(f"Records are coming. For {seconds:.0f} s you see what becomes of them.")
+    watch(settings, name, seconds)
     console.print("The generator pauses, so that what is compared stands still.")
     with feed.paused(Layout.of(settings.stack)):
-        report = reconcile.await_agreement(settings, 60)
-    reconcile.show(report)
-    where_to_look(settings)
-    return 1 if report.wrong else 0
+        report = reconcile.reconcile(settings, name, wait=60)
+    for table in highlights(settings):
+        console.print(table)
+    where_to_look(settings, name)
+    return 0 if report.agrees else 1
 
 
+@command
 def main() -> int:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m stack.demo", description=__doc__)
+    parser = Parser(prog="python -m stack.demo", description=__doc__)
+    parser.add_argument("--stream", default=reconcilable()[0], choices=reconcilable())
     parser.add_argument("--seconds", type=float, default=60, help="how long to watch before the reconciliation (60)")
     options = parser.parse_args()
-    try:
-        return demo(options.seconds)
-    except (SettingsError, NotReadyError, StackError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
+    return demo(options.stream, options.seconds)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from pathlib import Path
 from conf.settings import Stack
 from stack import artifacts, health, preflight, supervision
 from stack.artifacts import Programs, Report
-from stack.credentials import Credentials, write_private
+from stack.credentials import Credentials, private_folder, write_private
 from stack.errors import StackError
 from stack.layout import Layout, PortPlan
 from stack.servers import board, elasticsearch, feed, flink, kafka, postgres, simulator
@@ -57,6 +57,7 @@ class LocalStack:
             if not was_up:
                 preflight.disk(self.layout)
                 preflight.create_account(self.layout)
+                close(self.layout)
                 self._clear_away(report)
             programs = Programs.under(self.layout.cache, platform)
             if not programs.complete:
@@ -198,6 +199,15 @@ class LocalStack:
                 f"All of it is in {log}. `make doctor` looks for the cause; `make up` goes on from here."
             )
             raise StackError(msg) from None
+
+
+def close(layout: Layout) -> None:
+    """Let nobody else into the stack's folders; the servers' account passes through root's to what it owns."""
+    private_folder(layout.directory)
+    data = private_folder(layout.data)
+    if layout.account:
+        shutil.chown(data, group=layout.account)
+        data.chmod(0o750)
 
 
 def all_services(context: Context) -> Iterator[Service]:

@@ -7,13 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from conf.settings import HOST as HOST
 from conf.settings import Stack
 from stack.artifacts import Programs
 from stack.credentials import Credentials
 from stack.errors import StackError
 from stack.layout import Layout, Port, PortPlan
-
-HOST = "127.0.0.1"
 
 
 @dataclass(frozen=True)

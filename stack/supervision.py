@@ -52,6 +52,11 @@ class State:
         return self.state == "RUNNING"
 
     @property
+    def coming(self) -> bool:
+        """Whether its process is there, or will be without anybody's doing."""
+        return self.state in ("STARTING", "RUNNING", "BACKOFF")
+
+    @property
     def given_up(self) -> bool:
         """Whether supervisord will not start it again."""
         return self.state in ("FATAL", "UNKNOWN")

@@ -1,6 +1,6 @@
 """What tests of the carbon job share: a history of bodies, and every table computed from it once more, with polars.
 
-Nothing here uses the job's code: the bodies are written, and the tables recomputed, from the README alone.
+Nothing here uses the job's code: the bodies are written, and the tables recomputed, from docs/streams/carbon.md alone.
 """
 
 import base64
@@ -10,22 +10,26 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import polars as pl
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
 from psycopg2 import sql
 
+from conf.city import places
 from conf.settings import Settings, load
+from control import jobs, topics
 from control.cluster import Cluster
 from sinks import elasticsearch, kafka, postgres
-from stack import control
 from tests import slate
 from tests.slate import await_that
 
 JOB = "carbon"
+# The Python operators that set timers or have windows.
+TIMERS = {"carbon.usage", "carbon.emitted", "carbon.weather", "carbon.forecast"}
 TOPICS = ("complexes", "energy.usage", "weather.daily")
 REGIONS = ("27110", "27140", "27170", "27200", "27230", "27260", "27290", "27710", "27720")
 ITEMS = ("electricity", "gas", "water")
@@ -63,7 +67,7 @@ class History:
     entered: set[tuple[str, date]] = field(default_factory=set)
     weather: dict[tuple[str, date], dict[str, str]] = field(default_factory=dict)
     records: list[tuple[str, str | None, bytes | None, int]] = field(default_factory=list)
-    clock: int = 1_780_000_000_000
+    clock: int = 1_795_200_000_000  # 2026-11-21 in Korea: after all that it tells of, and before now
 
     def _record(self, topic: str, key: str | None, value: bytes | None) -> None:
         self.clock += 1
@@ -446,21 +450,10 @@ def settle(settings: Settings, seconds: float) -> None:
 
 
 def dead_letters(settings: Settings, topic: str) -> list[dict[str, Any]]:
-    """Every dead letter of a topic that a completed checkpoint contains."""
-    consumer = KafkaConsumer(
-        bootstrap_servers=settings.kafka.bootstrap_servers.split(","),
-        isolation_level="read_committed",
-        enable_auto_commit=False,
-    )
+    """Every dead letter of a topic, once."""
     letters: list[dict[str, Any]] = []
-    with contextlib.closing(consumer):
-        partition = TopicPartition(kafka.dead_letter_topic(topic), 0)
-        consumer.assign([partition])
-        consumer.seek_to_beginning()
-        end = consumer.end_offsets([partition])[partition]
-        while consumer.position(partition) < end:
-            for records in consumer.poll(timeout_ms=500).values():
-                letters += [json.loads(record.value) for record in records]
+    with topics.Reader(settings, [kafka.dead_letter_topic(topic)]) as reader:
+        reader.read(lambda record: letters.append(json.loads(record.value)))
     return letters
 
 
@@ -484,7 +477,7 @@ def running(settings: Settings, before: Callable[[], None] = lambda: None) -> It
     """The job from a clean slate, after `before` has filled the topics; cancelled at the end."""
     clean_slate(settings)
     before()
-    job = control.submit(settings, JOB)
+    job = jobs.submit(settings, JOB, fresh=True)
     try:
         yield job
     finally:
@@ -496,3 +489,34 @@ def running(settings: Settings, before: Callable[[], None] = lambda: None) -> It
 def settings() -> Settings:
     """The suite's settings, with the addresses of the servers that are up now."""
     return load()
+
+
+# ----- what Kibana shows
+
+KG_PER_HOUSEHOLD = {"electricity_kg": 127.0, "gas_kg": 101.0, "water_kg": 5.0, "heat_kg": 9.5}
+
+
+def documents(now: datetime) -> dict[str, list[dict[str, Any]]]:
+    """What the job writes to Elasticsearch, by index: the last months of every third complex of the city.
+
+    The newest month is not entered by all.
+    """
+    today = now.astimezone(ZoneInfo(load().time_zone)).date()
+    found = []
+    for number, place in enumerate(places.complexes()[::3]):
+        for back in range(2, 8):
+            index = today.year * 12 + today.month - 1 - back
+            entered = back > 2 or number % 2 == 0
+            kilograms = {name: place.households * share for name, share in KG_PER_HOUSEHOLD.items()} if entered else {}
+            found.append(
+                {
+                    "complex_id": place.complex_id,
+                    "month": date(index // 12, index % 12 + 1, 1).isoformat(),
+                    **{"name": place.name, "region": place.region, "households": place.households},
+                    "heating": ("individual", "district", None)[number % 3],
+                    "position": [place.lon, place.lat] if number % 10 else None,
+                    **{name: kilograms.get(name) for name in KG_PER_HOUSEHOLD},
+                    "kg_co2": sum(kilograms.values()) if entered else None,
+                }
+            )
+    return {JOB: found}

@@ -10,7 +10,6 @@ import email.parser
 import email.policy
 import json
 import threading
-import time
 from collections.abc import Iterator
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -51,17 +50,17 @@ class KibanaServer(ThreadingHTTPServer):
     Args:
         port: 0 takes a free one.
         host: the interface.
-        ready_after: seconds for which it says that it is not ready yet.
+        ready_after: how often it says that it is not ready yet.
         login: user and password that it asks for; None: it asks for nothing.
     """
 
     daemon_threads = True
 
     def __init__(
-        self, port: int = 0, *, host: str = "127.0.0.1", ready_after: float = 0, login: tuple[str, str] | None = None
+        self, port: int = 0, *, host: str = "127.0.0.1", ready_after: int = 0, login: tuple[str, str] | None = None
     ) -> None:
         super().__init__((host, port), Handler)
-        self.ready_at = time.monotonic() + ready_after
+        self.ready_after = ready_after
         self.login = login
         self.objects: dict[tuple[str, str], dict[str, Any]] = {}
         self.files: list[str] = []
@@ -180,7 +179,7 @@ class Handler(BaseHTTPRequestHandler):
         path = urlsplit(self.path).path
         if path == "/api/status":
             self.server.status_requests += 1
-            if time.monotonic() < self.server.ready_at:
+            if self.server.status_requests <= self.server.ready_after:
                 self._answer(HTTPStatus.SERVICE_UNAVAILABLE, "Kibana server is not ready yet.")
             elif self._logged_in():
                 self._answer(HTTPStatus.OK, {"status": {"overall": {"level": "available"}}})
@@ -253,7 +252,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=5601)
     parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 in a container")
-    parser.add_argument("--ready-after", type=float, default=0, metavar="SECONDS")
+    parser.add_argument("--ready-after", type=int, default=0, metavar="REQUESTS")
     parser.add_argument("--login", metavar="USER:PASSWORD")
     chosen = parser.parse_args()
     user, _, password = (chosen.login or "").partition(":")

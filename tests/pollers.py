@@ -18,15 +18,15 @@ from xml.etree import ElementTree as ET
 import httpx
 from kafka import KafkaConsumer, TopicPartition
 
+from conf.city import places
 from conf.settings import ROOT, Settings, load
-from generators import city
-from generators.simulator import energy
-from generators.simulator.services import World
+from generators.simulator.carbon import energy
+from generators.simulator.carbon.services import World
 
 TOPICS = ("complexes", "energy.usage", "weather.daily")
 TODAY = date(2026, 11, 21)
-COMPLEXES = len(city.complexes())
-PLACES = {place.complex_id: place for place in city.complexes()}
+COMPLEXES = len(places.complexes())
+PLACES = {place.complex_id: place for place in places.complexes()}
 
 
 class Simulation:
@@ -220,7 +220,7 @@ def expected(settings: Settings, first: date, last: date, today: date = TODAY) -
     world = World(settings.simulator.seed, settings.simulator.first_month)
     shown = {
         f"{place.complex_id}|{month:%Y-%m}": world.usage(place, month, today)
-        for place in city.complexes()
+        for place in places.complexes()
         for month in energy.months_between(first, last)
     }
     return {key: usage for key, usage in shown.items() if any(usage)}

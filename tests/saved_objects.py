@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from conf.settings import ROOT
+from conf.streams import STREAMS
+from conf.templates import templates
 
 FILES = sorted((ROOT / "conf" / "kibana").glob("*.ndjson"))
-TEMPLATES = ROOT / "conf" / "elasticsearch"
 PROJECTIONS = ROOT / "sql" / "flink"
 
 NUMBERS = {"long", "integer", "double"}
@@ -58,9 +59,8 @@ def known_fields() -> Fields:
     A template may hold a field that no job fills: a map that needs one would be empty.
     """
     found: Fields = {}
-    for template in TEMPLATES.glob("*.json"):
-        index = template.stem
-        properties = json.loads(template.read_text(encoding="utf-8"))["template"]["mappings"]["properties"]
+    for index, template in templates().items():
+        properties = template["template"]["mappings"]["properties"]
         written = written_fields(index) or set(properties)
         found[index] = {}
         for name, mapping in properties.items():
@@ -72,14 +72,22 @@ def known_fields() -> Fields:
 
 def written_fields(index: str) -> set[str] | None:
     """The fields of the documents that a job writes, from its SQL; None where no job does."""
-    for path in (PROJECTIONS / index / "documents.sql", PROJECTIONS / "deliveries" / f"{index}.sql"):
+    for stream in STREAMS.values():
+        for total in stream.totals if stream.ledger else ():
+            if total.table == index:
+                return {*total.columns, *stream.ledger.sums, *_written(PROJECTIONS / "total.sql")}
+    for path in (PROJECTIONS / index / "documents.sql", *PROJECTIONS.glob(f"*/{index}.sql")):
         if path.is_file():
-            lines = (line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("--"))
-            selected = re.search(r"SELECT(.*)\bFROM\b", " ".join(lines), re.DOTALL)
-            assert selected is not None, path
-            names = {re.split(r"\s+", part.strip())[-1].strip("`") for part in _parts(selected[1])}
-            return {name for name in names if not name.startswith("_")}
+            return _written(path)
     return None
+
+
+def _written(path: Path) -> set[str]:
+    lines = (line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("--"))
+    selected = re.search(r"SELECT(.*?)\bFROM\b", " ".join(lines), re.DOTALL)
+    assert selected is not None, path
+    names = {re.split(r"\s+", part.strip())[-1].strip("`") for part in _parts(selected[1])}
+    return {name for name in names if not name.startswith(("_", "$"))}
 
 
 def _parts(selected: str) -> list[str]:

@@ -8,11 +8,11 @@ from pyflink.java_gateway import get_gateway
 
 import jobs
 from conf.settings import load
-from jobs.deliveries import TOTALS
-from jobs.flow.decode import part
+from conf.streams import DELIVERIES, ORDERS
+from jobs.flow.decode import part, source
 from jobs.flow.environment import environment
-from jobs.flow.streams import rows, sql
-from jobs.flow.totals import combine, first_per_key, fold
+from jobs.flow.streams import rows
+from jobs.flow.totals import combine, counted, first_per_key, fold
 
 
 def main(*, deduplicate: bool) -> None:
@@ -20,19 +20,18 @@ def main(*, deduplicate: bool) -> None:
     cloudpickle.register_pickle_by_value(jobs)
     settings = load()
     env, tables = environment(settings)
-    servers = settings.kafka.bootstrap_servers
-    tables.execute_sql(
-        sql("deliveries/source", topic="deliveries", bootstrap_servers=servers, group="bench", bounded="latest-offset")
-    )
+    brokers = settings.kafka.bootstrap_servers
+    source(tables, "deliveries/source", topic="deliveries", brokers=brokers, group="bench", bounded="latest-offset")
     judged = rows(tables, "deliveries/judged")
     orders, _ = part(judged, time="ordered_at", late_after_seconds=600, name="bench")
     tables.create_temporary_view("orders", orders)
-    stream = rows(tables, "deliveries/counted")
+    sums = list(ORDERS.sums)
+    stream = counted(tables, "orders", ORDERS, DELIVERIES.totals, name="bench")
     if deduplicate:
-        stream = first_per_key(stream, "order_id", ttl_hours=24, name="bench")
-    partials = combine(stream, TOTALS, day="day", sums=["pay", "delivery_charge"], every_seconds=1, name="bench")
+        stream = first_per_key(stream, "id", ttl_hours=24, name="bench")
+    partials = combine(stream, DELIVERIES.totals, sums, every_seconds=1, name="bench")
     discarding = get_gateway().jvm.org.apache.flink.streaming.api.functions.sink.v2.DiscardingSink()
-    fold(partials, python_mode="process", name="bench").sink_to(Sink(discarding)).name("discard").uid("discard")
+    fold(partials, sums, python_mode="process", name="bench").sink_to(Sink(discarding)).name("discard").uid("discard")
     env.execute("bench.combined")
 
 

@@ -3,15 +3,9 @@
 from pyflink.table import StreamTableEnvironment
 
 from conf.settings import load
+from conf.streams import DELIVERIES
 from jobs.flow.environment import environment
 from jobs.flow.streams import sql
-
-TOTALS = {
-    "pay_per_destination": "region",
-    "pay_per_category": "category",
-    "pay_per_complex": "complex_id",
-    "charge_per_day": "''",
-}
 
 
 def main() -> None:
@@ -27,9 +21,9 @@ def main() -> None:
         tables.get_config().set(option, value)
     tables.execute_sql(sql("bench/source", bootstrap_servers=settings.kafka.bootstrap_servers))
     statements = tables.create_statement_set()
-    for total, key in TOTALS.items():
-        tables.execute_sql(sql("bench/sink", total=total))
-        statements.add_insert_sql(sql("bench/total", total=total, key=key))
+    for total in DELIVERIES.totals:
+        tables.execute_sql(sql("bench/sink", total=total.table))
+        statements.add_insert_sql(sql("bench/total", total=total.table, key=total.key or "''"))
     statements.execute()
 
 

@@ -14,18 +14,22 @@ from kafka.errors import KafkaError
 from rich.console import Console
 from rich.table import Table
 
-from conf.settings import Settings, SettingsError, load
+from apis import calendar
+from apis.client import SystemClock
+from conf.errors import Parser, command
+from conf.settings import Settings, SettingsError, load, serving
 from generators.brokers import GeneratorError, client, wait_for_brokers
-from generators.pollers import calendar, messages
-from generators.pollers.client import OPERATIONS, Client, PollerError, SystemClock
-from generators.pollers.plan import Estimate, Period
+from generators.pollers.carbon import messages
+from generators.pollers.carbon.estimates import Estimate
+from generators.pollers.carbon.plan import Period
+from generators.pollers.carbon.poller import PARTS, Poller
 from generators.pollers.report import Report, shown
-from generators.pollers.run import PARTS, Poller
-from generators.pollers.state import Outcome, State, StateError
+from generators.pollers.state import Outcome, State
 
 TOPICS = (messages.COMPLEXES, messages.ENERGY, messages.WEATHER)
 _LEFT = 3
 _STOPPED = 130
+_SHOWN_ASIDE = 20
 
 console = Console(highlight=False, soft_wrap=True)
 
@@ -101,14 +105,16 @@ def _run(settings: Settings, work: Callable[[Poller], Awaitable[bool]], *, waits
 
     try:
         complete, poller = asyncio.run(run())
+        aside = len(state.aside())
     finally:
         state.close()
+    if aside:
+        poller_says(f"{aside:,} put aside, as what came could not be made use of; `status` says why")
     if complete:
-        poller_says("all is fetched, and Kafka has it")
+        poller_says("all is fetched, and Kafka has it" if not aside else "all else is fetched, and Kafka has it")
         return 0
-    if poller.unfinished:
-        until = shown(poller.unfinished.until)
-        poller_says(f"{poller.unfinished.operation}: {poller.unfinished}; run it again after {until}, it goes on there")
+    if spent := poller.engine.unfinished:
+        poller_says(f"{spent.operation}: {spent}; run it again after {shown(spent.until)}, it goes on there")
         return _LEFT
     poller_says("stopped; the next run goes on from here")
     return _STOPPED
@@ -163,6 +169,11 @@ def status(settings: Settings, options: argparse.Namespace) -> int:
                 console.print(
                     f"last complete {'list' if name == 'complexes' else 'watch round'}, {name}: {shown(finished)}"
                 )
+        for number, (part, subject, reason) in enumerate(aside := state.aside()):
+            if number == _SHOWN_ASIDE:
+                console.print(f"  and {len(aside) - number:,} more", markup=False)
+                break
+            console.print(f"put aside: {part} {subject}: {reason}", markup=False)
         left = asyncio.run(_quotas(settings, state))
         console.print("quota left today: " + ", ".join(f"{name} {count:,}" for name, count in left.items()))
     finally:
@@ -179,8 +190,7 @@ _OUTCOMES: dict[Outcome, str] = {
 
 
 async def _quotas(settings: Settings, state: State) -> dict[str, int]:
-    asks = Client(settings, state, SystemClock(), lambda *_: 0, asyncio.Event())
-    return {name: asks.quota_left(name) for name in OPERATIONS if name != "address" or asks.geocodes}
+    return Poller(settings, state, None, SystemClock(), Report()).quotas_left()
 
 
 def _month(text: str) -> date:
@@ -191,8 +201,8 @@ def _month(text: str) -> date:
         raise argparse.ArgumentTypeError(msg) from None
 
 
-def _parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(
+def _parser() -> Parser:
+    top = Parser(
         prog="python -m generators.pollers",
         description="Fetch complexes, energy use and weather from the public APIs into Kafka.",
         epilog="Settings: section pollers of conf/citystream.yaml. However a run ends, the next one goes on "
@@ -217,9 +227,18 @@ def _parser() -> argparse.ArgumentParser:
     return top
 
 
+def _settings(options: argparse.Namespace) -> Settings:
+    settings = load()
+    if options.command == "status" or getattr(options, "dry_run", False):
+        return settings
+    asked = [] if settings.pollers.data_go_kr_url or options.command == "republish" else ["simulator"]
+    return serving("kafka", *asked)
+
+
 _COMMANDS = {"backfill": backfill, "watch": watch, "status": status, "republish": republish}
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command."""
     parser = _parser()
@@ -232,15 +251,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.first and options.last and options.last < options.first:
             parser.error("--to lies before --from")
     try:
-        return _COMMANDS[options.command](load(), options)
+        return _COMMANDS[options.command](_settings(options), options)
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 2
-    except (PollerError, StateError, GeneratorError, KafkaError) as error:
-        print(f"generators.pollers: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return _STOPPED
+    except KafkaError as error:
+        raise GeneratorError(str(error)) from error
 
 
 if __name__ == "__main__":

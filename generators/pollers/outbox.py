@@ -14,8 +14,7 @@ from kafka.errors import (
     TopicAuthorizationFailedError,
 )
 
-from generators.pollers.messages import Message
-from generators.pollers.state import State
+from generators.pollers.state import Message, State
 
 MOST_UNACKNOWLEDGED = 2_000
 _SLICE_SECONDS = 0.02

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from generators.pollers.calendar import KOREA
+from apis.calendar import KOREA
 
 _EVERY_SECONDS = 10.0
 

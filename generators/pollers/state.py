@@ -7,21 +7,21 @@ a message may be sent twice, with the same timestamp, but never not at all.
 
 import contextlib
 import fcntl
-import hashlib
 import os
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+from apis.client import milliseconds
+from apis.quota import SqliteQuotas
 from conf.errors import CitystreamError
-from generators.pollers.messages import Message
 
 Outcome = Literal["values", "zeros", "none", "unreadable"]
 
-_VERSION = 1
+_VERSION = 2
 _SCHEMA = """
 CREATE TABLE answers (operation TEXT, subject TEXT, outcome TEXT NOT NULL, fetched_ms INTEGER NOT NULL,
     tries INTEGER NOT NULL, result TEXT, PRIMARY KEY (operation, subject)) WITHOUT ROWID;
@@ -36,6 +36,11 @@ CREATE TABLE refusals (account TEXT, operation TEXT, until_ms INTEGER NOT NULL,
     PRIMARY KEY (account, operation)) WITHOUT ROWID;
 CREATE TABLE listed (complex_id TEXT PRIMARY KEY, listing INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE rounds (name TEXT PRIMARY KEY, number INTEGER NOT NULL, finished_ms INTEGER NOT NULL) WITHOUT ROWID;
+"""
+# Since version 2.
+_ASIDE = """
+CREATE TABLE aside (part TEXT, subject TEXT, reason TEXT NOT NULL, at_ms INTEGER NOT NULL,
+    PRIMARY KEY (part, subject)) WITHOUT ROWID;
 """
 
 
@@ -53,14 +58,27 @@ class Known:
     result: str | None
 
 
-def account(key: str) -> str:
-    """A name for a key that doesn't tell it."""
-    return hashlib.sha256(key.encode()).hexdigest()[:12]
+@dataclass(frozen=True)
+class Message:
+    """One Kafka record; `fetched_ms` is its timestamp, `id` its place in the spool."""
+
+    topic: str
+    key: str
+    value: bytes
+    url: str
+    fetched_ms: int
+    id: int = 0
+
+    @property
+    def headers(self) -> list[tuple[str, bytes]]:
+        """Its headers."""
+        return [("fetched_at", iso(self.fetched_ms).encode()), ("url", self.url.encode())]
 
 
-def milliseconds(moment: datetime) -> int:
-    """A moment as it is kept."""
-    return round(moment.timestamp() * 1000)
+def iso(milliseconds: int) -> str:
+    """A time on the wire."""
+    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class State:
@@ -72,6 +90,9 @@ class State:
 
     Raises:
         StateError: another poller has it, or it is from another version.
+
+    Attributes:
+        quotas: where calls are counted.
     """
 
     def __init__(self, path: Path, *, alone: bool = True) -> None:
@@ -90,11 +111,13 @@ class State:
         # A killed process loses nothing that was committed; a power failure may cost the last few calls again.
         self._db.execute("PRAGMA synchronous = NORMAL")
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if version == 0:
-            self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;")
+        if version in (0, 1):
+            added = _ASIDE if version else _SCHEMA + _ASIDE
+            self._db.executescript(f"BEGIN; {added} PRAGMA user_version = {_VERSION}; COMMIT;")
         elif version != _VERSION:
             msg = f"{path} is of version {version}, this needs {_VERSION}: move it away, what it knows is fetched again"
             raise StateError(msg)
+        self.quotas = SqliteQuotas(self._db)
 
     def close(self) -> None:
         """Give the file free."""
@@ -111,48 +134,6 @@ class State:
             self._db.execute("ROLLBACK")
             raise
         self._db.execute("COMMIT")
-
-    # Calls and quotas
-
-    def spend(self, day: date, holder: str, operation: str, quota: int) -> bool:
-        """Count a call that is about to be made; False: the day's quota is spent, and nothing was counted."""
-        with self._transaction() as db:
-            (calls,) = db.execute(
-                "INSERT INTO calls VALUES (?, ?, ?, 1) ON CONFLICT DO UPDATE SET calls = calls + 1 "
-                "WHERE calls < ? RETURNING calls",
-                (day.isoformat(), holder, operation, quota),
-            ).fetchone() or (quota + 1,)
-        return bool(calls <= quota)
-
-    def refund(self, day: date, holder: str, operation: str) -> None:
-        """Take back a call that never left this machine."""
-        self._db.execute(
-            "UPDATE calls SET calls = calls - 1 WHERE day = ? AND account = ? AND operation = ?",
-            (day.isoformat(), holder, operation),
-        )
-
-    def spent(self, day: date, holder: str, operation: str) -> int:
-        """How many calls of a day were made."""
-        row = self._db.execute(
-            "SELECT calls FROM calls WHERE day = ? AND account = ? AND operation = ?",
-            (day.isoformat(), holder, operation),
-        ).fetchone()
-        return int(row[0]) if row else 0
-
-    def refuse(self, holder: str, operation: str, until: datetime) -> None:
-        """Remember that the service itself said the quota is spent."""
-        self._db.execute(
-            "INSERT INTO refusals VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET until_ms = excluded.until_ms",
-            (holder, operation, milliseconds(until)),
-        )
-
-    def refused_until(self, holder: str, operation: str, now: datetime) -> datetime | None:
-        """Until when the service will not answer; None: it may."""
-        row = self._db.execute(
-            "SELECT until_ms FROM refusals WHERE account = ? AND operation = ? AND until_ms > ?",
-            (holder, operation, milliseconds(now)),
-        ).fetchone()
-        return datetime.fromtimestamp(row[0] / 1000, UTC) if row else None
 
     # Answers and messages
 
@@ -269,6 +250,23 @@ class State:
             (operation, subject),
         ).fetchone()
         return Known(*row) if row else None
+
+    # What could not be done
+
+    def put_aside(self, part: str, subject: str, reason: str, moment: datetime) -> None:
+        """Keep that something could not be done, and why; the next run tries again."""
+        self._db.execute(
+            "INSERT OR REPLACE INTO aside VALUES (?, ?, ?, ?)", (part, subject, reason, milliseconds(moment))
+        )
+
+    def take_back(self, part: str, subject: str) -> None:
+        """It was done after all."""
+        self._db.execute("DELETE FROM aside WHERE part = ? AND subject = ?", (part, subject))
+
+    def aside(self) -> list[tuple[str, str, str]]:
+        """Part, subject and reason of all that could not be done, the newest first."""
+        rows = self._db.execute("SELECT part, subject, reason FROM aside ORDER BY at_ms DESC")
+        return [(str(part), str(subject), str(reason)) for part, subject, reason in rows]
 
     # The list of complexes, and rounds of the schedule
 

@@ -1,1 +1,1 @@
-"""The public APIs of the carbon stream, answered on this machine with synthetic data."""
+"""The public APIs that pollers call, answered on this machine with synthetic data."""

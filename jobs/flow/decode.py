@@ -1,18 +1,43 @@
-"""Decode once, in the JVM: valid rows go on, everything else becomes a dead letter with its reason."""
+"""Decode once: what keeps the rules goes on, everything else becomes a dead letter with its reason.
 
-from typing import NamedTuple
+Streams of events are decoded in the JVM (`part`); records of things that change seldom, in Python (`decode`).
+"""
 
-from pyflink.datastream import DataStream
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from pyflink.common import Row, Types
+from pyflink.datastream import DataStream, OutputTag, ProcessFunction, RuntimeContext
 from pyflink.java_gateway import get_gateway
+from pyflink.table import StreamTableEnvironment
 
+from jobs.flow.streams import named, side, sql
+from jobs.rules.fields import RejectedError
 from sinks.rows import columns
+
+# Takes key, value and timestamp in ms.
+Parse = Callable[[str | None, bytes | None, int], tuple[Any, ...]]
+DEAD_LETTERS = OutputTag("dead-letters")
+# As citystream.records.DeadLetter has it, which makes the letter of it.
+DEAD_LETTER = Types.ROW_NAMED(
+    ["reason", "detail", "topic", "partition", "offset", "raw"],
+    [Types.STRING(), Types.STRING(), Types.STRING(), Types.INT(), Types.LONG(), Types.PRIMITIVE_ARRAY(Types.BYTE())],
+)
 
 
 class Judged(NamedTuple):
-    """What came in, parted: rows that keep the rules, and dead letters as JSON strings."""
+    """What came in, parted: what keeps the rules, and dead letters as rows of `DEAD_LETTER`."""
 
     valid: DataStream
     dead_letters: DataStream
+
+
+def source(
+    tables: StreamTableEnvironment, query: str, *, topic: str, brokers: str, group: str, bounded: str = "unbounded"
+) -> None:
+    """Register the table of sql/flink/<query>.sql over a topic; `bounded="latest-offset"` ends where it ends now."""
+    kafka = sql("records/kafka", topic=topic, bootstrap_servers=brokers, group=group, bounded=bounded)
+    tables.execute_sql(sql(query, topic=topic, kafka=kafka))
 
 
 def part(judged: DataStream, *, time: str, late_after_seconds: float, name: str) -> Judged:
@@ -30,3 +55,61 @@ def part(judged: DataStream, *, time: str, late_after_seconds: float, name: str)
     j_stream = judged._j_data_stream
     j_valid = j_stream.process(gate, j_stream.getType()).name(f"{name}: part").uid(f"{name}.part")
     return Judged(DataStream(j_valid), DataStream(records.RowDataStreams.deadLetters(j_valid)))
+
+
+def records(tables: StreamTableEnvironment, topic: str, *, brokers: str, group: str) -> DataStream:
+    """All records of a topic, from the earliest on: rows of key, value, timestamp, topic, partition and offset."""
+    source(tables, "records/source", topic=topic, brokers=brokers, group=group)
+    tables.get_config().set("table.exec.uid.format", f"{topic}.<type>.<transformation>")
+    found = tables.to_data_stream(tables.sql_query(sql("records/records", topic=topic)))
+    named(found._j_data_stream, topic)
+    return found
+
+
+def decode(stream: DataStream, parse: Parse, *, topic: str) -> Judged:
+    """Parse each record's key and value.
+
+    Returns:
+        valid: pickled tuples of what `parse` gave (a plain tuple), the record's timestamp in ms, and its offset;
+        dead_letters: what it refused.
+    """
+    decoded = (
+        stream.process(Decode(parse), output_type=Types.PICKLED_BYTE_ARRAY())
+        .name(f"{topic}: decode")
+        .uid(f"{topic}.decode")
+    )
+    return Judged(decoded, side(decoded, DEAD_LETTERS.tag_id, DEAD_LETTER))
+
+
+class Decode(ProcessFunction):
+    """Parts records that keep the rules from those that become dead letters; counts `decoded` and `dead_lettered`."""
+
+    def __init__(self, parse: Parse) -> None:
+        self._parse = parse
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        """Find the counters."""
+        self._metrics = runtime_context.get_metrics_group().add_group("citystream")
+        self._decoded = self._metrics.counter("decoded")
+        self._dead_lettered: dict[str, Any] = {}
+
+    def process_element(self, value: Row, ctx: ProcessFunction.Context) -> Iterator[tuple[Any, ...]]:
+        """Take a record, give what it says, or a dead letter."""
+        key, body, at, topic, partition, offset = value
+        raw = None if body is None else bytes(body)
+        try:
+            parsed = self._parse(key, raw, at.to_epoch_milli())
+        except RejectedError as error:
+            self._count(error.reason)
+            # A lone surrogate, which a JSON escape can write, is no text that goes to the JVM.
+            detail = error.detail.encode("utf-8", "replace").decode("utf-8")
+            yield DEAD_LETTERS, Row(error.reason, detail, topic, partition, offset, raw)
+        else:
+            self._decoded.inc()
+            yield tuple(parsed), at.to_epoch_milli(), offset
+
+    def _count(self, reason: str) -> None:
+        if reason not in self._dead_lettered:
+            group = self._metrics.add_group("reason", reason)
+            self._dead_lettered[reason] = group.counter("dead_lettered")
+        self._dead_lettered[reason].inc()

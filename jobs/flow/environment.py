@@ -9,9 +9,11 @@ from pyflink.common import Configuration
 from pyflink.datastream import CheckpointingMode, StreamExecutionEnvironment
 from pyflink.table import StreamTableEnvironment
 
+import apis
 import conf
-from conf.settings import Settings, SettingsError, load
-from sinks.errors import NotReadyError
+from conf.errors import CitystreamError
+from conf.settings import Settings, load, serving
+from control.single import refuse_second
 
 
 def environment(
@@ -61,11 +63,15 @@ def submit(
     Args:
         build: makes the job from the settings.
         name: the job's name.
-        carrying: the packages whose code travels with the job, besides `conf`: Python workers need not have them.
+        carrying: the packages whose code travels with the job, besides `apis` and `conf`: Python workers need not have
+            them.
     """
-    for package in (conf, *carrying):
+    for package in (apis, conf, *carrying):
         cloudpickle.register_pickle_by_value(package)
+    documents = ["elasticsearch"] if getattr(load(), name).documents else []
     try:
-        build(load()).execute(name)
-    except (SettingsError, NotReadyError) as error:
+        settings = serving("kafka", "postgres", *documents)
+        refuse_second(settings, name)
+        build(settings).execute(name)
+    except CitystreamError as error:
         sys.exit(str(error))

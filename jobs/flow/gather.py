@@ -11,7 +11,7 @@ from pyflink.datastream import AggregateFunction, DataStream
 from pyflink.datastream.window import TumblingProcessingTimeWindows
 
 from jobs.flow.streams import keyed, timers_in_checkpoints
-from jobs.rules.newest import Seen, gathered, newer
+from jobs.rules import newest
 
 Batch = tuple[str, dict[str, tuple[Any, ...]]]
 
@@ -45,9 +45,10 @@ class Newest(AggregateFunction):
         return "", {}
 
     def add(self, value: tuple[str, str, tuple[Any, ...]], accumulator: Batch) -> Batch:
-        """One more record."""
+        """One more record; what is gathered is changed in place, since a copy each would be quadratic in a window."""
         key, name, seen = value
-        return key, gathered(accumulator[1], name, seen)
+        newest.gather(accumulator[1], name, seen)
+        return key, accumulator[1]
 
     def get_result(self, accumulator: Batch) -> Batch:
         """What came."""
@@ -55,7 +56,6 @@ class Newest(AggregateFunction):
 
     def merge(self, a: Batch, b: Batch) -> Batch:
         """Both together; windows of fixed size never ask for it."""
-        together = dict(a[1])
         for name, seen in b[1].items():
-            together[name] = tuple(newer(Seen(*together[name]), Seen(*seen))) if name in together else seen
-        return a[0] or b[0], together
+            newest.gather(a[1], name, seen)
+        return a[0] or b[0], a[1]

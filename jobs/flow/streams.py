@@ -15,6 +15,9 @@ from pyflink.table import StreamTableEnvironment
 
 from conf.settings import ROOT
 
+# What the operators of a query do, by the last part of their uids.
+STEPS = {"calc": "select", "correlate": "unnest", "constraint-validator": "not null", "external-datastream": "rows"}
+
 
 def sql(name: str, **values: str) -> str:
     """The text of sql/flink/<name>.sql with its `${...}` filled in.
@@ -44,13 +47,36 @@ def rows(table_env: StreamTableEnvironment, query: str, name: str | None = None,
     # The rows are the runtime's own; its serializer needs no conversion, unlike the one for external types.
     internal = jvm.org.apache.flink.table.runtime.typeutils.InternalTypeInfo.of(j_type.getLogicalType())
     j_stream.getTransformation().setOutputType(internal)
+    named(j_stream, name or query)
     return DataStream(j_stream)
 
 
+def mapped(
+    stream: DataStream, function: Callable[[Any], Any], output_type: TypeInformation, *, name: str
+) -> DataStream:
+    """A `map` with a name and uid."""
+    return stream.map(function, output_type=output_type).name(name.replace(".", ": ", 1)).uid(name)
+
+
+def named(j_stream: Any, name: str) -> None:  # noqa: ANN401 - a py4j object
+    """Give the operators of a query the names that people know it by, instead of the planner's, such as `Calc[14]`."""
+    found = [j_stream.getTransformation()]
+    while found:
+        transformation = found.pop()
+        if not (uid := transformation.getUid() or "").startswith(f"{name}."):
+            continue  # of another query, whose rows this one takes
+        step = uid.rsplit(".", 1)[1]
+        read = transformation.getName().split("[")[0]
+        transformation.setName(read if step == "source" else f"{name.replace('/', ': ')}: {STEPS.get(step, step)}")
+        found.extend(transformation.getInputs())
+
+
 def keyed(stream: DataStream, key: Callable[[Any], str], *, name: str) -> KeyedStream:
-    """`key_by`, with a uid for the operator that PyFlink puts before the shuffle."""
+    """`key_by`, with a name and uid for the operator that PyFlink puts before the shuffle."""
     by_key = stream.key_by(key, key_type=Types.STRING())
-    by_key._j_data_stream.getTransformation().getInputs().get(0).setUid(f"{name}.key")
+    before = by_key._j_data_stream.getTransformation().getInputs().get(0)
+    before.setUid(f"{name}.key")
+    before.setName(f"{name.replace('.', ': ', 1)}: key")
     return by_key
 
 

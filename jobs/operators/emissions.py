@@ -10,23 +10,31 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from pyflink.common import Row, Types
+from pyflink.common import Types
 from pyflink.datastream import KeyedCoProcessFunction, OutputTag, RuntimeContext
 from pyflink.datastream.state import MapState, MapStateDescriptor, ValueState, ValueStateDescriptor
 
+from jobs.flow.emitted import row
 from jobs.flow.gather import Batch
 from jobs.rules.carbon.complexes import Complex
 from jobs.rules.carbon.emission import Factors, Grams, total
 from jobs.rules.carbon.energy import Quantities
-from jobs.rules.carbon.points import halves, judge, months_of
+from jobs.rules.carbon.points import ITEMS, halves, judge, months_of
+from jobs.rules.carbon.rows import ComplexDays, ComplexMonth, Document, Points, RegionDays, RegionMonth
 from jobs.rules.carbon.spreading import daily, days_of, weights_of_month
 from jobs.rules.newest import Seen, newer
 
 # A complex that moves to another station leaves that station's weather behind: a move outweighs a month of fetch times.
 MOVE = 1 << 46
 
-# What goes out on the side, and the table or index it is for. These tags carry no types: those can't be pickled once
-# the JVM has seen them.
+# What goes out on the side of each operator: the rows of which table or index.
+OF_COMPLEX = {"emission_per_complex_month": ComplexMonth, "carbon_points": Points, "carbon": Document}
+OF_MONTH = {
+    "emission_per_complex_day": ComplexDays,
+    "emission_per_region_month": RegionMonth,
+    "emission_per_region_day": RegionDays,
+}
+# These tags carry no types: those can't be pickled once the JVM has seen them.
 COMPLEX_MONTHS = OutputTag("emission_per_complex_month")
 COMPLEX_DAYS = OutputTag("emission_per_complex_day")
 REGION_MONTHS = OutputTag("emission_per_region_month")
@@ -72,7 +80,7 @@ class PerComplex(KeyedCoProcessFunction):
                 changed[month] = merged
         for month, seen in changed.items():
             grams = self._grams(month, seen)
-            yield COMPLEX_MONTHS, Row(complex_id, month, *grams, grams.total, seen.version[0])
+            yield COMPLEX_MONTHS, row(ComplexMonth(complex_id, month, *grams, grams.total, seen.version[0]))
         if changed and (known := self._complex.value()):
             yield from self._described(known, changed)
 
@@ -104,13 +112,20 @@ class PerComplex(KeyedCoProcessFunction):
         for month, seen in changed.items():
             grams = self._grams(month, seen)
             version = seen.version[0] + at + moves * MOVE
-            yield (
-                DOCUMENTS,
-                Row(
-                    *(complex_.complex_id, month, complex_.name, complex_.region, complex_.households),
-                    *(complex_.heating, complex_.lat, complex_.lon, *grams, grams.total, version),
-                ),
+            document = Document(
+                complex_id=complex_.complex_id,
+                month=month,
+                name=complex_.name,
+                region=complex_.region,
+                households=complex_.households,
+                heating=complex_.heating,
+                lat=complex_.lat,
+                lon=complex_.lon,
+                **grams._asdict(),
+                total=grams.total,
+                version=version,
             )
+            yield DOCUMENTS, row(document)
             for station in stations:
                 there = tuple(region for region in regions if self._station_of(region) == station)
                 # Where it was before it counts no more, but what is said of that place is newer for it.
@@ -127,19 +142,20 @@ class PerComplex(KeyedCoProcessFunction):
             if months_of(half)[-1] < since:
                 continue
             judged = judge(used, half)
-            points = (judged[item].points * complex_.households for item in ("electricity", "gas", "water"))
-            savings = (_share(judged[item].saving) for item in ("electricity", "gas", "water"))
+            points = (judged[item].points * complex_.households for item in ITEMS)
+            savings = (_share(judged[item].saving) for item in ITEMS)
             version = at + sum(seen.version[0] for month, seen in usage.items() if month <= months_of(half)[-1])
-            yield POINTS, Row(complex_.complex_id, half, *points, *savings, complex_.households, version)
+            of_half = Points._make((complex_.complex_id, half, *points, *savings, complex_.households, version))
+            yield POINTS, row(of_half)
 
 
 def _map(name: str) -> MapStateDescriptor:
     return MapStateDescriptor(name, Types.STRING(), Types.PICKLED_BYTE_ARRAY())
 
 
-def _share(saving: Fraction | None) -> str | None:
+def _share(saving: Fraction | None) -> Decimal | None:
     """A saving with six decimals."""
-    return None if saving is None else format(Decimal(round(saving * 10**6)).scaleb(-6), "f")
+    return None if saving is None else Decimal(round(saving * 10**6)).scaleb(-6)
 
 
 class PerMonth(KeyedCoProcessFunction):
@@ -197,13 +213,13 @@ class PerMonth(KeyedCoProcessFunction):
             spread = daily(grams, by_item)
             self._complexes.put(complex_id, (tuple(seen), spread))
             if region is not None:
-                yield COMPLEX_DAYS, Row(complex_id, month, spread or nothing, seen.version[0] + learnt)
+                yield COMPLEX_DAYS, row(ComplexDays(complex_id, month, spread or nothing, seen.version[0] + learnt))
         if regions:
             known = [(Seen(*seen), spread) for seen, spread in dict(self._complexes.items()).values()]
         for region in sorted(regions):
             version = sum(seen.version[0] for seen, _ in known if region in seen.content[1])
             there = [(seen.content[2], spread) for seen, spread in known if seen.content[0] == region and spread]
             together = sum(total(grams) or 0 for grams, _ in there)
-            yield REGION_MONTHS, Row(region, month, together, len(there), version)
+            yield REGION_MONTHS, row(RegionMonth(region, month, together, len(there), version))
             each_day = [sum(on_day) for on_day in zip(*(spread for _, spread in there), strict=True)] or [0] * len(days)
-            yield REGION_DAYS, Row(region, month, each_day, len(there), version + learnt)
+            yield REGION_DAYS, row(RegionDays(region, month, each_day, len(there), version + learnt))

@@ -1,8 +1,8 @@
-"""The forecast inside a job: when new weather has come, that of the next days, for every region and complex.
+"""The forecast inside a job: when weather or a model is new, that of the next days, for every region and complex.
 
 Weather comes once a day, and in a backfill by the hundred: the forecast is made when no new weather has come for a
-moment, from the newest day there is. The model is that of `make train`; a newer one is taken up with the next weather.
-Without one, the job runs without forecasts and says so once.
+moment, from the newest day there is. The model is that of `make train`; every few seconds a timer looks whether there
+is a newer one. Where none can be made (no model, too little weather) the job runs without forecasts and says so once.
 """
 
 import logging
@@ -15,22 +15,21 @@ from pyflink.datastream import DataStream, KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import MapStateDescriptor, ValueStateDescriptor
 
 from conf.settings import Settings
-from forecast.forecaster import Forecaster
+from forecast import forecaster
+from forecast.forecaster import RECENT_DAYS, Forecaster
 from forecast.store import NoModelError, Store
 from forecast.weather import Weather
+from jobs.flow.emitted import row, row_type
 from jobs.flow.streams import keyed, timers_in_checkpoints
 
-# The day is ISO 8601; the last column is the version that guards the upsert.
-EMISSION_FORECAST = Types.ROW_NAMED(
-    ["scope", "id", "day", "kg_co2", "lower", "upper", "model_version", "version"],
-    [
-        *(Types.STRING(), Types.STRING(), Types.STRING(), Types.DOUBLE(), Types.DOUBLE(), Types.DOUBLE()),
-        *(Types.STRING(), Types.LONG()),
-    ],
-)
+EMISSION_FORECAST = row_type(forecaster.Row)
 DAY = Types.TUPLE([*(Types.DOUBLE() for _ in range(4)), Types.LONG()])
 # Weather before that changes no forecast of tomorrow; a few more than the model looks back, for gaps.
 REMEMBERED_DAYS = 30
+# How often a timer looks for a newer model: one read of a small file.
+LOOK_MS = 10_000
+# What the table's columns hold, and more than a city emits in a day.
+MOST_KG = 10**12
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +40,7 @@ def forecasts(weather: DataStream, settings: Settings, *, name: str) -> DataStre
     Args:
         weather: rows that begin with station, day (ISO 8601), mean, minimum and maximum (C), rain (mm), and end with a
             version: of two rows of a day the one with the higher version holds. Other stations than
-            `carbon.station` are left out.
+            `carbon.station` are left out. Numbers may be text.
         settings: where the models are, and section `forecast`.
         name: the start of the operators' names and uids.
 
@@ -80,7 +79,11 @@ class ForecastAhead(KeyedProcessFunction):
     def open(self, runtime_context: RuntimeContext) -> None:
         """Find the states."""
         self._weather = runtime_context.get_map_state(MapStateDescriptor("weather", Types.STRING(), DAY))
+        # When new weather is to be applied; none: it has been.
         self._due = runtime_context.get_state(ValueStateDescriptor("due", Types.LONG()))
+        # When the next look for a newer model is, and the version that was applied last.
+        self._look = runtime_context.get_state(ValueStateDescriptor("look", Types.LONG()))
+        self._applied = runtime_context.get_state(ValueStateDescriptor("applied", Types.STRING()))
 
     def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Row]:
         """Take a day; nothing comes of one without a temperature."""
@@ -92,23 +95,48 @@ class ForecastAhead(KeyedProcessFunction):
             return
         measured = (float("nan") if part is None else float(part) for part in (mean, low, high, rain))
         self._weather.put(day, (*measured, version))
-        due = ctx.timer_service().current_processing_time() + self._quiet_ms
+        now = ctx.timer_service().current_processing_time()
         if self._due.value() is None:
-            ctx.timer_service().register_processing_time_timer(due)
-        self._due.update(due)
+            ctx.timer_service().register_processing_time_timer(now + self._quiet_ms)
+        self._due.update(now + self._quiet_ms)
+        if self._look.value() is None:
+            self._look_at(now + LOOK_MS, ctx)
         yield from ()
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Row]:
-        """Forecast, unless newer weather has come meanwhile."""
+        """Forecast where weather or model is new, unless newer weather has come meanwhile."""
+        if (look := self._look.value()) is not None and timestamp >= look:
+            self._look_at(ctx.timer_service().current_processing_time() + LOOK_MS, ctx)
         due = self._due.value()
         if due is not None and due > timestamp:
             ctx.timer_service().register_processing_time_timer(due)
             return
         self._due.clear()
+        model = self._newest_model()
+        if model and (due is not None or model.version != self._applied.value()):
+            self._applied.update(model.version)
+            yield from self._forecast(model)
+
+    def _look_at(self, look: int, ctx: KeyedProcessFunction.Context) -> None:
+        self._look.update(look)
+        ctx.timer_service().register_processing_time_timer(look)
+
+    def _forecast(self, model: Forecaster) -> list[Row]:
+        """The rows of the next days; none, said once in the log, where the model can make none of this weather."""
         weather = self._recent()
-        if model := self._newest_model():
-            for row in model.rows(weather, self._days):
-                yield Row(row.scope, row.id, row.day.isoformat(), *row[3:])
+        if len(weather) < RECENT_DAYS:
+            self._say(f"{len(weather)} days of weather until {weather.days[-1]} are known, {RECENT_DAYS} are needed.")
+            return []
+        try:
+            made = list(model.rows(weather, self._days))
+        except Exception as error:  # a model is a file from elsewhere: whatever it does, the tables go on
+            self._say(f"Model {model.version} can't forecast from the weather until {weather.days[-1]}: {error!r}.")
+            return []
+        if not all(abs(kg) < MOST_KG for each in made for kg in (each.kg_co2, each.lower, each.upper)):  # NaN neither
+            self._say(f"Model {model.version} forecasts what can't be from the weather until {weather.days[-1]}.")
+            return []
+        self._trouble = None
+        return [row(each) for each in made]
 
     def _recent(self) -> Weather:
         """The last days of weather; what is older is forgotten."""
@@ -128,7 +156,10 @@ class ForecastAhead(KeyedProcessFunction):
                 self._trouble = None
                 log.info("Forecasts are made with model %s", self._model.version)
         except NoModelError as error:
-            if str(error) != self._trouble:
-                self._trouble = str(error)
-                log.warning("%s %s", error, "The last one goes on." if self._model else "There are no forecasts yet.")
+            self._say(f"{error} {'The last one goes on.' if self._model else 'There are no forecasts yet.'}")
         return self._model
+
+    def _say(self, trouble: str) -> None:
+        if trouble != self._trouble:
+            self._trouble = trouble
+            log.warning("%s", trouble)

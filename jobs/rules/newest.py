@@ -1,6 +1,5 @@
 """Of several records of one thing, the newest: what a window gathers and what a state remembers."""
 
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 
@@ -22,7 +21,6 @@ def newer(known: Seen, other: Seen) -> Seen:
     return Seen(last.version, last.content, known.entered or other.entered, known.times + other.times)
 
 
-def gathered(known: Mapping[str, tuple[Any, ...]], name: str, seen: tuple[Any, ...]) -> dict[str, tuple[Any, ...]]:
-    """What is known of several things, and one more record of the thing `name`."""
-    merged = newer(Seen(*known[name]), Seen(*seen)) if name in known else seen
-    return {**known, name: tuple(merged)}
+def gather(known: dict[str, tuple[Any, ...]], name: str, seen: tuple[Any, ...]) -> None:
+    """Add one more record of the thing `name` to what is known of several things."""
+    known[name] = tuple(newer(Seen(*known[name]), Seen(*seen))) if name in known else seen

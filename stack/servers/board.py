@@ -14,7 +14,7 @@ def services(context: Context) -> Iterator[Service]:
     chosen = {name: value for name, value in sorted(os.environ.items()) if name.startswith("CITYSTREAM__STACK__")}
     yield Service(
         name="board",
-        command=[sys.executable, "-m", "board.forecast"],
+        command=[sys.executable, "-m", "board"],
         address=f"{url(context)}/docs",
         ports=[context.ports.board],
         answers=functools.partial(_answers, context),

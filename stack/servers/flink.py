@@ -22,12 +22,16 @@ from typing import Any
 import yaml
 
 from conf.settings import ROOT
+from stack import artifacts
+from stack.credentials import private_folder
 from stack.errors import StackError
 from stack.layout import Port
 from stack.services import HOST, Context, Service, properties
 
 JAR = ROOT / "sinks" / "java" / "target" / "citystream-sinks.jar"
 TUNABLE = ROOT / "conf" / "flink.yaml"
+AGENT = Path(artifacts.__file__).with_name("plugin") / "LoopbackOnly.java"
+_AGENT_MANIFEST = {"Premain-Class": f"citystream.stack.{AGENT.stem}", "Can-Retransform-Classes": "true"}
 # ZooKeeper removes an empty folder within a minute, also that of the JobManager's election while its session is over;
 # Curator 5.4, which Flink brings, then never stands for election again (CURATOR-724). So none is ever removed.
 ZOOKEEPER_JAVA = {"JVM_ARGS": "-Dznode.container.checkIntervalMs=2147483647"}
@@ -67,6 +71,9 @@ def prepare(context: Context) -> None:
     _lay_out_libraries(_libraries(context))
     (folder / "zoo.cfg").write_text(properties(_zookeeper_configuration(context)), encoding="utf-8")
     (folder / "config.yaml").write_text(yaml.safe_dump(configuration(context)), encoding="utf-8")
+    artifacts.compiled(AGENT, _agent(context), context.java.home, manifest=_AGENT_MANIFEST)
+    # Private: what Flink keeps of a job holds the secrets that the job was submitted with.
+    private_folder(_data(context))
     for name in ("checkpoints", "savepoints", "high-availability", "zookeeper", "pid", "log"):
         (_data(context) / name).mkdir(parents=True, exist_ok=True)
     for process in _PROCESSES:
@@ -128,6 +135,7 @@ def _arguments(context: Context, process: str) -> str:
     arguments = [
         *sizes,
         "-XX:+IgnoreUnrecognizedVMOptions",
+        f"-javaagent:{_agent(context)}",
         *shlex.split(" ".join(options)),
         f"-Dlog4j.configurationFile={logging}",
         "-classpath",
@@ -154,7 +162,7 @@ def services(context: Context) -> Iterator[Service]:
     )
     yield Service(
         name="jobmanager",
-        command=_command(context, "jobmanager", "jobmanager", _own_settings(context, 0)),
+        command=_command(context, "jobmanager", 0),
         address=url(context),
         ports=[ports.flink, ports.flink_rpc, ports.metrics()],
         answers=functools.partial(_job_manager_answers, context),
@@ -162,11 +170,10 @@ def services(context: Context) -> Iterator[Service]:
     )
     for number in range(1, context.settings.task_managers + 1):
         name = task_manager(number)
-        # With a lasting id, a TaskManager that comes back replaces its dead predecessor at once.
-        own = [*_own_settings(context, number), "-D", f"taskmanager.resource-id={name}"]
         yield Service(
             name=name,
-            command=_command(context, "taskmanager", name, own),
+            # With a lasting id, a TaskManager that comes back replaces its dead predecessor at once.
+            command=[*_command(context, "taskmanager", number), "-D", f"taskmanager.resource-id={name}"],
             address=f"http://{HOST}:{ports.metrics(number).number}/metrics",
             ports=[ports.metrics(number)],
             answers=functools.partial(_task_manager_answers, context, number),
@@ -273,23 +280,28 @@ def _temporary(context: Context, number: int) -> Path:
     return _data(context) / "tmp" / str(number)
 
 
+def _agent(context: Context) -> Path:
+    """What keeps Flink's processes to the loopback interface."""
+    return context.layout.generated / f"{AGENT.stem}.jar"
+
+
 def _java_arguments(context: Context, process: str) -> Path:
     return _configuration_folder(context) / f"{process}.arguments"
 
 
-def _command(context: Context, process: str, name: str, own: list[str]) -> list[str]:
-    log = _data(context) / "log" / f"{name}.log"
-    return [context.java.program, f"-Dlog.file={log}", f"@{_java_arguments(context, process)}", *own]
-
-
-def _own_settings(context: Context, number: int) -> list[str]:
-    """What differs between the processes of one cluster."""
-    port = context.ports.metrics(number).number
+def _command(context: Context, process: str, number: int) -> list[str]:
+    """How a process of the cluster is started; the JobManager is number 0."""
+    log = _data(context) / "log" / f"{task_manager(number) if number else process}.log"
+    temporary = _temporary(context, number)
     return [
+        context.java.program,
+        f"-Dlog.file={log}",
+        f"-Djava.io.tmpdir={temporary}",
+        f"@{_java_arguments(context, process)}",
         "-D",
-        f"metrics.reporter.prom.port={port}",
+        f"metrics.reporter.prom.port={context.ports.metrics(number).number}",
         "-D",
-        f"io.tmp.dirs={_temporary(context, number)}",
+        f"io.tmp.dirs={temporary}",
     ]
 
 

@@ -98,8 +98,8 @@ def _java(context: Context, heap: str) -> list[str]:
         f"-Xms{heap}",
         f"-Xmx{heap}",
         "-XX:+UseG1GC",
+        # No exit on an OutOfMemoryError: a batch too large to unpack fails by itself (docs/decisions/0020).
         "-XX:MaxGCPauseMillis=50",
-        "-XX:+ExitOnOutOfMemoryError",
         f"-Dlog4j2.configurationFile={log4j}",
         "-cp",
         f"{context.programs.kafka}/*",

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from conf.city import places
 from conf.settings import Settings
-from generators import city
-from generators.simulator import energy
-from generators.simulator.services import World, geocoded, road_address
+from generators.simulator.carbon import energy
+from generators.simulator.carbon.services import World, road_address
+from generators.simulator.kakao import geocoded
 from tests import carbon, pollers
 from tests.chaos.test_carbon import SECONDS, kill
 
@@ -30,7 +31,7 @@ def told(settings: Settings) -> carbon.History:
     """What the services tell of the whole city, from the simulator's data and not over HTTP."""
     world = World(settings.simulator.seed, settings.simulator.first_month)
     history = carbon.History()
-    for place in city.complexes():
+    for place in places.complexes():
         found = geocoded(world, road_address(place))
         history.describe(
             place.complex_id,

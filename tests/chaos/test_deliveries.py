@@ -10,9 +10,9 @@ import psutil
 import pytest
 
 from conf.settings import Settings
+from control import jobs
 from control.cluster import Cluster
 from sinks.errors import NotReadyError
-from stack import control
 from stack.lifecycle import LocalStack
 from tests import deliveries, slate
 
@@ -91,7 +91,6 @@ def test_nothing_is_lost_or_doubled_whatever_is_killed(
     # In threads, Python ends with its TaskManager.
     kills = [*(["TaskManager"] if python_mode == "thread" else ["TaskManager", "Python worker"]) * KILLS, "JobManager"]
     dice.shuffle(kills)
-    seconds = int(sum(BETWEEN) / 2 * len(kills) + 20 * len(kills) + 30)
     recovered: list[str] = []
 
     with (
@@ -99,7 +98,6 @@ def test_nothing_is_lost_or_doubled_whatever_is_killed(
         deliveries.Generator(
             tmp_path / "manifest",
             rate=RATE,
-            count=RATE * seconds,
             seed=dice.randrange(2**31),
             malformed_share=0.01,
             late_share=0.02,
@@ -125,9 +123,9 @@ def test_nothing_is_lost_or_doubled_whatever_is_killed(
             )
             recovered.append(f"{kill}: {time.monotonic() - began:.1f} s")
             if number == len(kills) // 2:
-                control.stop(settings, deliveries.TOPIC)
-                control.resume(settings, deliveries.TOPIC, parallelism=3)
-        generator.finish(seconds * 2 + 60)
+                jobs.stop(settings, deliveries.TOPIC)
+                jobs.resume(settings, deliveries.TOPIC, parallelism=3)
+        generator.stop(60)
         deliveries.assert_every_promise(settings, generator, seconds=180)
 
     with capsys.disabled():

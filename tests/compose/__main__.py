@@ -25,6 +25,7 @@ from typing import Any
 import psycopg2
 
 from conf.settings import ROOT
+from conf.streams import STREAMS
 from control.cluster import Cluster
 from sinks.errors import NotReadyError
 from stack.errors import StackError
@@ -32,10 +33,10 @@ from tests.compose import stand_ins
 from tests.compose.engine import Engine, TestFailedError, compose, require
 
 PROJECT = "citystream-test"
-ONE_SHOTS = ("accounts", "prepare", "kibana-import", "submit-deliveries", "submit-carbon")
+ONE_SHOTS = ("accounts", "prepare", "kibana-import", *(f"submit-{name}" for name in STREAMS))
 OWN_JOB = Path(__file__).with_name("own_job.py")
 OWN_JOB_INSIDE = "/opt/flink/tmp/own_job.py"
-JOBS = ("deliveries", "carbon")
+JOBS = tuple(STREAMS)
 began = time.monotonic()
 
 

@@ -9,11 +9,11 @@ from datetime import date
 
 import pytest
 
+from control import jobs
 from control.cluster import Cluster
 from jobs.carbon import build
 from sinks import elasticsearch, kafka, postgres
 from sinks.errors import NotReadyError
-from stack import control
 from tests import carbon, slate
 from tests.carbon import History
 
@@ -75,7 +75,7 @@ def test_a_correction_replaces_the_old_value_everywhere(history: History) -> Non
 def test_what_was_fetched_earlier_replaces_nothing(history: History) -> None:
     history.raw("energy.usage", "A00007|2026-01", carbon.body("A00007", date(2026, 1, 1), electricity="1"))
     topic, key, value, _ = history.records.pop()
-    history.records.append((topic, key, value, 1_700_000_000_000))
+    history.records.append((topic, key, value, 1_790_000_000_000))
 
 
 @pytest.mark.usefixtures("agrees")
@@ -168,8 +168,8 @@ def test_every_bad_record_is_one_dead_letter_with_its_bytes(history: History) ->
 
 def test_a_savepoint_holds_all_that_is_known(history: History) -> None:
     settings = carbon.settings()
-    control.stop(settings, carbon.JOB)
-    control.resume(settings, carbon.JOB, parallelism=3)
+    jobs.stop(settings, carbon.JOB)
+    jobs.resume(settings, carbon.JOB, parallelism=3)
     history.use("A00008", MAY, electricity="4444")
     history.measure(date(2026, 5, 2), avgTa="29.9")
     history.describe("A00009", region="27110")
@@ -179,8 +179,8 @@ def test_a_savepoint_holds_all_that_is_known(history: History) -> None:
 
 def test_a_start_without_state_comes_to_the_same(history: History) -> None:
     settings = carbon.settings()
-    control.stop(settings, carbon.JOB)
-    control.submit(settings, carbon.JOB)
+    jobs.stop(settings, carbon.JOB)
+    jobs.submit(settings, carbon.JOB, fresh=True)
     history.use("A00009", MAY, electricity="3333")
     history.send(settings)
     carbon.await_agreement(settings, history, SECONDS)

@@ -15,8 +15,8 @@ from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.admin import NewTopic
 
 from conf import settings
-from generators.deliveries import read_manifest
-from generators.orders import Plan, stream
+from generators.deliveries.orders import Plan
+from generators.manifest import read_manifest
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
 
@@ -77,7 +77,7 @@ def test_every_record_arrives_once_byte_for_byte(brokers: str, topic: str, tmp_p
     )  # fmt: skip
     assert code == 0, err
     plan = Plan(seed=21, start=datetime.fromisoformat(START), processes=2, **shares)
-    expected = [record for process in range(2) for record in islice(stream(plan, process), 2_500)]
+    expected = [record for process in range(2) for record in islice(plan.records(process), 2_500)]
     found = published(brokers, topic)
     assert Counter((key, value) for key, value, _ in found) == Counter((each.key, each.value) for each in expected)
     assert Counter(kind for kind, _, _ in read_manifest(tmp_path / "manifest")) == Counter(e.kind for e in expected)
@@ -120,7 +120,7 @@ def test_a_record_of_a_megabyte_gets_through(brokers: str, topic: str) -> None:
 
 
 def test_a_missing_topic_is_named() -> None:
-    code, _, err = finished(start("--topic", "test.not-there", CITYSTREAM__GENERATOR__DEADLINE_SECONDS="3"))
+    code, _, err = finished(start("--topic", "test.not-there", CITYSTREAM__DELIVERIES__GENERATOR__DEADLINE_SECONDS="3"))
     assert code == 1
     assert "waiting for topic test.not-there" in err
     assert err.rstrip().endswith("topic test.not-there is missing: run `make prepare`")

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import random
 import re
@@ -15,16 +16,16 @@ from urllib.parse import quote
 
 import pytest
 
+from apis import calendar
+from conf.city import places
 from conf.settings import load
-from generators import city
 from generators.brokers import client
-from generators.pollers import calendar
-from generators.pollers.plan import Period
+from generators.pollers.carbon.plan import Period
+from generators.pollers.carbon.poller import Poller
 from generators.pollers.report import Report
-from generators.pollers.run import Poller
 from generators.pollers.state import State
-from generators.simulator import services
-from generators.simulator.services import World
+from generators.simulator.carbon import services
+from generators.simulator.carbon.services import World
 from tests.pollers import (
     COMPLEXES,
     PLACES,
@@ -122,7 +123,7 @@ def test_a_dry_run_reckons_and_calls_nothing(polling: Polling) -> None:
 
     assert polling.backfill("energy", TEXT, TEXT)[0] == 0
     code, said = polling.run("backfill", "energy", "--from", "2024-12", "--to", "2025-02", "--dry-run",
-                             daily_quota__energy=400)  # fmt: skip
+                             operations__energy__daily_quota=400)  # fmt: skip
     assert re.search(r"energy +600 +100 +400 +takes 2 days more", said), said
 
 
@@ -137,6 +138,7 @@ def test_both_forms_of_a_key_are_taken(polling: Polling, form: str) -> None:
 
 
 def test_an_unknown_key_stops_at_once_and_is_named(polling: Polling) -> None:
+    polling.environment["DATA_GO_KR_URL"] = polling.simulation.url
     polling.environment["DATA_GO_KR_SERVICE_KEY"] = "somebody+elses=="
     code, said = polling.run("backfill")
     assert code == 1
@@ -180,7 +182,7 @@ def test_a_quota_used_up_elsewhere_ends_a_run_that_may_not_wait(polling: Polling
 
 
 def test_the_own_count_stops_before_the_service_does(polling: Polling) -> None:
-    code, said = polling.backfill("energy", TEXT, TEXT, "--no-wait", daily_quota__energy=50)
+    code, said = polling.backfill("energy", TEXT, TEXT, "--no-wait", operations__energy__daily_quota=50)
     assert code == 3, said
     assert "all 50 calls of today are spent" in said
     assert polling.simulation.outcomes("energy") == {"00": 50}
@@ -284,6 +286,37 @@ def test_what_stays_bad_is_left_after_a_few_tries(polling: Polling) -> None:
     assert polling.simulation.calls() == 3 * COMPLEXES + 3 + before
 
 
+def test_one_answer_ends_no_poller(polling: Polling) -> None:
+    """What can't be read of a complex reaches the job as it came; what nothing can be made of is put aside."""
+    told = {"A1": "Infinity", "A2": "1,234"}
+    basis = {each: {"kaptCode": each, "kaptdaCnt": households} for each, households in told.items()} | {"A3": {}}
+    with contextlib.closing(State(polling.state_file)) as state:
+        state.list_complexes(basis, 1)
+        state.finish_round("complexes", datetime.now(UTC))
+        for complex_id, item in basis.items():
+            kept = json.dumps({"url": "http://kept", "item": item})
+            state.keep("basis", [(complex_id, "values")], 1_780_000_000_000, result=kept)
+    for _ in range(2):
+        code, said = polling.backfill("complexes", TEXT, TEXT)
+        assert code == 0, said
+        assert "1 put aside" in said
+    households = {record.key: items(record)["households"] for record in polling.records()}
+    assert households == {"A1": "Infinity", "A2": 1234}
+    code, said = polling.run("status")
+    assert code == 0, said
+    assert "put aside: complexes A3: KeyError: 'kaptCode'" in said
+
+
+def test_a_key_without_an_address_says_what_is_missing(polling: Polling) -> None:
+    polling.environment["DATA_GO_KR_SERVICE_KEY"] = "somebody+elses=="
+    code, said = polling.run("backfill")
+    assert code == 1
+    (line,) = said.strip().splitlines()
+    assert "set DATA_GO_KR_URL=https://apis.data.go.kr" in line
+    assert "somebody" not in said
+    assert polling.simulation.calls() == 0
+
+
 def test_pages_that_repeat_are_seen_and_asked_for_again(polling: Polling) -> None:
     polling.simulation.put("trouble", duplicate_pages=1)
     code, said = polling.backfill("energy", TEXT, TEXT)
@@ -309,7 +342,7 @@ def test_the_schedule(polling: Polling) -> None:
     today = calendar.day_of(datetime.now(UTC))
     window = calendar.months(calendar.months_back(newest, 2), newest)
     came = {key: quantities(record.value) for key, record in polling.latest("energy.usage").items()}
-    for place in city.complexes():
+    for place in places.complexes():
         entered = [month for month in window if any(world.usage(place, month, today))]
         # It walks back to the newest month that was entered, and no further.
         asked = [month for month in window if f"{place.complex_id}|{month:%Y-%m}" in came]

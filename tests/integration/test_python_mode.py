@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from control import jobs
 from sinks.errors import NotReadyError
-from stack import control
 from tests import deliveries
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.elasticsearch, pytest.mark.flink]
@@ -21,12 +21,12 @@ def test_threads_keep_every_promise_and_processes_refuse_their_state(
         deliveries.running(settings),
         deliveries.Generator(tmp_path / "manifest", rate=2000, count=20_000, malformed_share=0.01) as generator,
     ):
-        control.stop(settings, deliveries.TOPIC)
-        control.resume(settings, deliveries.TOPIC)
+        jobs.stop(settings, deliveries.TOPIC)
+        jobs.resume(settings, deliveries.TOPIC)
         generator.finish(60)
         deliveries.assert_every_promise(settings, generator, seconds=120)
 
-        control.stop(settings, deliveries.TOPIC)
+        jobs.stop(settings, deliveries.TOPIC)
         monkeypatch.setenv("CITYSTREAM__DELIVERIES__PYTHON_MODE", "process")
         with pytest.raises(NotReadyError, match="operator is not available in the new program"):
-            control.resume(deliveries.settings(), deliveries.TOPIC)
+            jobs.resume(deliveries.settings(), deliveries.TOPIC)

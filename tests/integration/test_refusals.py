@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 import pytest
+from kafka.admin import ConfigResource, ConfigResourceType
 
 from jobs.deliveries import build
 from sinks import elasticsearch, kafka, postgres
@@ -106,6 +107,23 @@ def test_a_missing_topic() -> None:
         assert "no topic deliveries.dead-letters: run `make prepare`" in refusal()
     finally:
         assert kafka.create_topics(settings) == ["deliveries.dead-letters"]
+
+
+@pytest.mark.parametrize(
+    ("topic", "config"),
+    [("deliveries", {"compression.type": "producer"}), ("deliveries.dead-letters", {"max.message.bytes": "1048588"})],
+)
+def test_a_topic_that_takes_other_records(topic: str, config: dict[str, str]) -> None:
+    settings = deliveries.settings()
+    with closing(kafka.admin(settings)) as admin:
+        admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, config)])
+    try:
+        (key,) = config
+        assert f"topic {topic} has {key} = {config[key]}" in (message := refusal())
+        assert "run `make prepare`" in message
+    finally:
+        assert kafka.create_topics(settings) == []
+    kafka.check(settings, "deliveries")
 
 
 def test_a_missing_template() -> None:

@@ -1,6 +1,7 @@
 """The local stack for real: up twice, servers killed, ports taken. It runs a stack of its own beside any other."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -24,12 +25,12 @@ BACK_SECONDS = 60
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.timeout(600)]
 
 
-def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, module: str = "stack", **environment: str) -> subprocess.CompletedProcess[str]:
     own = {"CITYSTREAM__STACK__DIRECTORY": DIRECTORY, "CITYSTREAM__STACK__PORT_OFFSET": str(OFFSET)}
     # Two brokers' worth of TaskManagers prove nothing more here than one.
     own["CITYSTREAM__STACK__TASK_MANAGERS"] = "1"
     return subprocess.run(
-        [sys.executable, "-m", "stack", *arguments],
+        [sys.executable, "-m", module, *arguments],
         cwd=ROOT,
         env={**os.environ, **own, **environment},
         capture_output=True,
@@ -84,6 +85,56 @@ def test_a_second_up_does_nothing(env: dict[str, str], stack: LocalStack) -> Non
     assert read_env_file(ROOT / DIRECTORY / "env") == env
 
 
+@pytest.mark.parametrize(
+    ("module", "arguments"),
+    [
+        ("stack.control", ["submit", "deliveries"]),
+        ("stack.reconcile", []),
+        ("generators.deliveries", ["--count=1"]),
+        ("forecast.train", []),
+        ("forecast.backtest", []),
+    ],
+)
+def test_before_prepare_each_command_says_to_run_it(env: dict[str, str], module: str, arguments: list[str]) -> None:
+    refused = run(*arguments, module=module, CITYSTREAM__GENERATOR__DEADLINE_SECONDS="3")
+    assert refused.returncode == 1, refused.stdout
+    assert "Traceback" not in refused.stderr
+    assert f"Acting on the stack in {DIRECTORY}." in refused.stderr
+    assert "make prepare" in refused.stderr
+
+
+@pytest.mark.parametrize("command", ["stop", "resume"])
+def test_what_is_not_there_is_neither_stopped_nor_resumed(env: dict[str, str], command: str) -> None:
+    refused = run(command, "deliveries", module="stack.control")
+    assert refused.returncode == 1
+    assert "Traceback" not in refused.stderr
+    assert "deliveries" in refused.stderr
+
+
+def test_doctor_finds_what_prepare_has_not_made(env: dict[str, str]) -> None:
+    found = run("doctor")
+    assert found.returncode == 1
+    for sentence in ("Kafka has no topic deliveries: run `make prepare`", "PostgreSQL lacks 0001_deliveries"):
+        assert sentence in found.stdout
+    assert "Elasticsearch has no index template carbon: run `make prepare`" in found.stdout
+
+
+def test_a_stack_that_is_down_acts_on_no_other(env: dict[str, str]) -> None:
+    """Not even on one that has the very same ports."""
+    other = f"{DIRECTORY}-b"
+    for module, arguments in (
+        ("sinks.prepare", []),
+        ("generators.deliveries", ["--count=10", "--topic=kept"]),
+        ("stack.control", ["submit", "deliveries"]),
+        ("stack.control", ["stop", "deliveries"]),
+        ("stack.reconcile", []),
+    ):
+        refused = run(*arguments, module=module, CITYSTREAM__STACK__DIRECTORY=other)
+        assert refused.returncode == 1, module
+        assert f"The stack in {other} is down: `make up` starts it." in refused.stderr, module
+    assert not (ROOT / other).exists()
+
+
 def test_a_killed_broker_comes_back_with_its_records(env: dict[str, str], stack: LocalStack) -> None:
     servers = env["KAFKA_BOOTSTRAP_SERVERS"].split(",")
     admin = KafkaAdminClient(bootstrap_servers=servers)
@@ -122,6 +173,17 @@ def test_a_killed_task_manager_comes_back(env: dict[str, str], stack: LocalStack
     kill_and_wait(stack, "taskmanager-1")
 
 
+def test_after_a_killed_supervisord_doctor_says_make_up_and_that_is_enough(stack: LocalStack) -> None:
+    pid = int((stack.layout.run / "supervisord.pid").read_text())
+    os.kill(pid, signal.SIGKILL)
+    found = run("doctor")
+    assert found.returncode == 1
+    assert "`make up` ends them and starts the stack" in found.stdout
+    assert "already taken" not in found.stdout
+    assert run("up").returncode == 0
+    assert run("status").returncode == 0
+
+
 def test_changed_settings_are_refused_while_up(env: dict[str, str]) -> None:
     refused = run("up", CITYSTREAM__STACK__TASK_MANAGERS="2")
     assert refused.returncode == 1
@@ -147,5 +209,7 @@ def test_a_taken_port_is_one_sentence() -> None:
 
 
 def test_status_tells_up_from_down(env: dict[str, str]) -> None:
-    assert run("status").returncode == 0
+    shown = run("status")
+    assert shown.returncode == 0
+    assert re.search(r"^deliveries +not submitted ", shown.stdout, re.MULTILINE)
     assert run("status", CITYSTREAM__STACK__DIRECTORY=f"{DIRECTORY}-none").returncode == 3

@@ -1,9 +1,13 @@
+import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
+from fastapi import APIRouter, FastAPI
 from fastapi.testclient import TestClient
 
-from board.forecast import Known, Ready, create
+from board import app, forecast
+from board.forecast import Known, Ready, nearest
 from forecast.forecaster import Forecaster
 from forecast.rolling import replay
 from tests.emission import city
@@ -16,6 +20,10 @@ def known() -> Known:
     trained_at = datetime(2026, 11, 21, 1, tzinfo=UTC)
     model = Forecaster.of(town.history, town.weather, past, nominal=0.9, trained_at=trained_at)
     return Known(Ready(model, town.weather), {"version": model.version}, model=model)
+
+
+def create(known: Known, refresh: Callable[[Known], None] | None = None) -> FastAPI:
+    return app.create(forecast.part(known, refresh))
 
 
 @pytest.fixture
@@ -52,14 +60,67 @@ def test_a_past_day_has_its_weather(client: TestClient) -> None:
         ("region=27260&start=tomorrow", 422, "start"),
         ("region=27260&start=2026-12-20", 422, "forecasts reach to 2026-12-04"),
         ("region=27260&start=1999-01-01", 422, "the weather is known from"),
-        ("region=11110", 404, "27260"),
-        ("complex=nowhere", 404, "A00000003"),
+        ("region=27260&start=1767225600", 422, "start"),
+        ("region=27260&start=20261121", 422, "start"),
+        ("region=11110", 404, "27110"),
+        ("complex=A000000035", 404, "A00000003"),
     ],
 )
 def test_a_wrong_question_is_told_why(client: TestClient, query: str, status: int, says: str) -> None:
     answer = client.get(f"/forecast?{query}")
     assert answer.status_code == status
-    assert says in answer.text
+    assert says in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/forecast", 422),
+        ("GET", "/forecast?region=1", 422),
+        ("GET", "/forecast?complex=nowhere", 404),
+        ("GET", "/nowhere", 404),
+        ("POST", "/forecast", 405),
+        ("GET", "/broken", 500),
+    ],
+)
+def test_errors_have_one_form(known: Known, method: str, path: str, status: int) -> None:
+    broken = APIRouter()
+
+    @broken.get("/broken")
+    async def fail() -> None:
+        raise KeyError
+
+    whole = app.create(forecast.part(known), app.Part("", "", {}, broken))
+    answer = TestClient(whole, raise_server_exceptions=False).request(method, path)
+    assert answer.status_code == answer.json()["status"] == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert set(answer.json()) - {"nearest"} == {"title", "status", "detail"}
+    assert isinstance(answer.json()["detail"], str)
+
+
+def test_an_unknown_id_is_told_a_few_of_the_nearest_not_all() -> None:
+    ids = [f"A{number:08d}" for number in range(0, 10_000, 10)]
+    assert nearest(ids, "A00005001") == ["A00004990", "A00005000", "A00005010", "A00005020", "A00005030"]
+    assert nearest(ids, "") == ids[:5]
+    assert nearest(ids, "nowhere") == ids[-5:]
+    assert nearest(ids[:2], "x") == ids[:2]
+
+
+@pytest.mark.parametrize("path", ["/", "/docs"])
+def test_pages_need_no_internet(client: TestClient, path: str) -> None:
+    page = client.get(path)
+    assert page.headers["content-type"].startswith("text/html")
+    linked = re.findall(r"""(?:href|src)=["']([^"']+)["']""", page.text)
+    assert linked
+    for address in linked:
+        assert client.get(address.replace("&amp;", "&")).status_code == 200
+    assert re.findall(r"https?://[^\s\"'<]+", page.text) == []
+
+
+def test_the_start_page_says_what_there_is(client: TestClient) -> None:
+    page = client.get("/").text
+    for path in client.get("/openapi.json").json()["paths"]:
+        assert f'href="{path[1:]}' in page
 
 
 def test_without_a_model_it_is_up_and_says_what_to_run() -> None:

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyflink.datastream import OutputTag
 
-from jobs.carbon import known_factors, station_of, usage_seen, weather_seen
+from jobs.carbon import known_factors
 from jobs.operators.emissions import PerComplex, PerMonth
+from jobs.rules import newest
 from jobs.rules.carbon import complexes, energy, weather
-from jobs.rules.newest import gathered
 from tests.carbon import History
 
 PARSE = {"complexes": complexes.parse, "energy.usage": energy.parse, "weather.daily": weather.parse}
@@ -62,7 +62,7 @@ class Job:
 
     def _complex(self, key: str) -> PerComplex:
         if key not in self._complexes:
-            operator = PerComplex(known_factors(heat=False), station_of("143", {"27720": "278"}))
+            operator = PerComplex(known_factors(heat=False), complexes.station_of("143", {"27720": "278"}))
             operator._usage, operator._complex, operator._replaced = State(), Value(), Counter()
             self._complexes[key] = operator
         return self._complexes[key]
@@ -79,12 +79,12 @@ class Job:
         by_key: dict[str, dict[str, tuple[Any, ...]]] = {}
         topic = batch[0][0]
         for _, key, value, at, offset in batch:
-            decoded = (tuple(PARSE[topic](key, value)), at, offset)
+            decoded = (tuple(PARSE[topic](key, value, at)), at, offset)
             if topic == "complexes":
                 self._emit(self._complex(key).process_element2(decoded, None))
                 continue
-            name, thing, seen = (usage_seen if topic == "energy.usage" else weather_seen)(decoded)
-            by_key[name] = gathered(by_key.get(name, {}), thing, seen)
+            name, thing, seen = (energy.seen if topic == "energy.usage" else weather.seen)(decoded)
+            newest.gather(by_key.setdefault(name, {}), thing, seen)
         for name, things in by_key.items():
             if topic == "energy.usage":
                 self._emit(self._complex(name).process_element1((name, things), None))

@@ -2,6 +2,7 @@ from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from jobs.rules.carbon.emission import Factor, Factors, total
 from jobs.rules.carbon.energy import Quantities
 from jobs.rules.carbon.points import BANDS, before, half_of, halves, item_points, judge, months_of, saving
 from jobs.rules.carbon.spreading import daily, days_of, spread, weights, weights_of_month
-from jobs.rules.newest import Seen, newer
+from jobs.rules.newest import Seen, gather, newer
 
 NOTHING = Quantities(None, None, None, None)
 temperatures = st.none() | st.integers(-2_500, 4_000)
@@ -215,3 +216,18 @@ def test_the_standard_user() -> None:
 
 def test_the_file_of_factors_is_valid_and_names_sources() -> None:
     assert all(factor.source and factor.valid_from <= date(2026, 1, 1) for factor in factors.load())
+
+
+def test_gathering_changes_what_is_gathered_and_copies_nothing() -> None:
+    # A copy per record would be quadratic in a window.
+    class Watched(dict[str, tuple[object, ...]]):
+        def __iter__(self) -> NoReturn:
+            message = "nobody goes through all that was gathered"
+            raise AssertionError(message)
+
+        keys = items = values = __iter__  # type: ignore[assignment]
+
+    known = Watched()
+    for at, name in ((1, "a"), (3, "b"), (2, "b")):
+        gather(known, name, ((at, 0), (at,), True, 1))
+    assert (known["a"], known["b"]) == (((1, 0), (1,), True, 1), ((3, 0), (3,), True, 2))

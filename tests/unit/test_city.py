@@ -1,7 +1,8 @@
 from collections import Counter
 
-from conf.districts import districts
-from generators import city
+from conf.city import places
+from conf.city.places import districts
+from generators.city import COMPLEXES
 
 
 def test_the_nine_districts_of_daegu() -> None:
@@ -15,7 +16,7 @@ def test_the_nine_districts_of_daegu() -> None:
 
 def test_complexes_lie_in_their_districts() -> None:
     by_code = {district.code: district for district in districts()}
-    for place in city.complexes():
+    for place in places.complexes():
         assert by_code[place.region].covers(place.lat, place.lon)
         assert 150 <= place.households <= 3000
         assert place.complex_id[0] == "A"
@@ -25,13 +26,13 @@ def test_complexes_lie_in_their_districts() -> None:
 
 
 def test_there_are_more_complexes_where_more_people_live() -> None:
-    count = Counter(place.region for place in city.complexes())
-    assert count.total() == city.COMPLEXES
+    count = Counter(place.region for place in places.complexes())
+    assert count.total() == COMPLEXES
     people = {district.code: district.population for district in districts()}
     assert max(count, key=lambda code: count[code]) == max(people, key=lambda code: people[code])
     assert all(count[code] >= 2 for code in people)
 
 
 def test_ids_and_names_are_unique() -> None:
-    assert len({place.complex_id for place in city.complexes()}) == city.COMPLEXES
-    assert len({(place.region, place.name) for place in city.complexes()}) == city.COMPLEXES
+    assert len({place.complex_id for place in places.complexes()}) == COMPLEXES
+    assert len({(place.region, place.name) for place in places.complexes()}) == COMPLEXES

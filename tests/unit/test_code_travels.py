@@ -7,12 +7,13 @@ from pathlib import Path
 
 import cloudpickle
 
+import apis
 import conf
 import forecast
 import jobs
 from jobs import carbon
+from jobs.flow.decode import Decode
 from jobs.flow.gather import Newest
-from jobs.flow.records import Decode
 from jobs.flow.totals import Fold
 from jobs.operators.emissions import PerComplex, PerMonth
 from jobs.operators.forecasts import ForecastAhead
@@ -21,9 +22,11 @@ from tests.carbon import body
 
 MISSING = """
 import sys
+MISSING = {"apis", "jobs", "sinks", "conf", "stack", "generators", "forecast", "board"}
+MISSING |= {"httpx", "psycopg2", "aiolimiter", "tenacity"}
 class Missing:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("jobs", "sinks", "conf", "stack", "generators", "forecast", "board"):
+        if name.split(".")[0] in MISSING:
             raise ModuleNotFoundError(f"a worker has no {name}")
 sys.meta_path.insert(0, Missing())
 import cloudpickle
@@ -33,14 +36,14 @@ TOTALS = """
 fold = cloudpickle.loads(sys.stdin.buffer.read())
 
 class State:
-    def value(self): return (1, 10, 100)
+    def value(self): return (1, 1, 10, 100)
     def update(self, sums): pass
 
 class Context:
     def get_current_key(self): return "pay_per_category|2026-11-21|a|b"
 
 fold._sums = State()
-print(*fold.process_element(Row(2, 20, 200), Context()))
+print(*fold.process_element(Row(2, 2, 20, -200), Context()))
 """
 CARBON = """
 import pickle
@@ -50,7 +53,7 @@ class Counter:
     def inc(self, by=1): pass
 
 decode._decoded = Counter()
-record = Row("A1|2026-05", %r, Instant(7, 0), "energy.usage", 0, 3)
+record = Row("A1|2026-05", %r, Instant(1_779_000_000, 0), "energy.usage", 0, 3)
 decoded, = decode.process_element(record, None)
 batch = newest.add(usage_seen(decoded), newest.create_accumulator())
 join = operators[0]
@@ -66,12 +69,12 @@ print(cloudpickle.loads(sys.stdin.buffer.read())._newest_model())
 
 def output(worker: str, operators: object, folder: Path) -> str:
     """What a worker without this project prints, having been sent these operators."""
-    for package in (conf, jobs, forecast):
+    for package in (apis, conf, jobs, forecast):
         cloudpickle.register_pickle_by_value(package)
     try:
         code = cloudpickle.dumps(operators)
     finally:
-        for package in (conf, jobs, forecast):
+        for package in (apis, conf, jobs, forecast):
             cloudpickle.unregister_pickle_by_value(package)
     done = subprocess.run(
         [sys.executable, "-c", MISSING + worker], input=code, capture_output=True, check=False, cwd=folder
@@ -81,19 +84,19 @@ def output(worker: str, operators: object, folder: Path) -> str:
 
 
 def test_a_worker_without_this_project_runs_the_python_operators(tmp_path: Path) -> None:
-    printed = output(TOTALS, Fold(), tmp_path)
-    assert printed == "<Row('pay_per_category', '2026-11-21', 'a|b', 3, 30, 300)>\n"
+    printed = output(TOTALS, Fold(4), tmp_path)
+    assert printed == "<Row('pay_per_category', '2026-11-21', 'a|b', 3, 3, 30, -100)>\n"
 
 
 def test_and_those_of_carbon(tmp_path: Path) -> None:
     operators = (
         [Decode(parse) for parse in (energy.parse, complexes.parse, weather.parse)],
         Newest(),
-        [PerComplex(carbon.known_factors(heat=False), carbon.station_of("143", {})), PerMonth()],
-        carbon.usage_seen,
+        [PerComplex(carbon.known_factors(heat=False), complexes.station_of("143", {})), PerMonth()],
+        energy.seen,
     )
     printed = output(CARBON % body("A1", date(2026, 5, 1), electricity="10"), operators, tmp_path)
-    assert printed == "emission_per_complex_month A1 2026-05 4240 None None None 4240 7000\n"
+    assert printed == "emission_per_complex_month A1 2026-05 4240 None None None 4240 1779000000000\n"
 
 
 def test_and_the_forecast(tmp_path: Path) -> None:

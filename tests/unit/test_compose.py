@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from conf.settings import ADDRESSES, ROOT, Settings
+from conf.streams import STREAMS
 from stack import accounts
 from stack.layout import Port, PortPlan
 from stack.servers import flink, kafka, postgres
@@ -299,6 +300,25 @@ def unscraped(checkout: Checkout) -> list[str]:
     return [target for target in targets if target.split(":")[0] not in checkout.services]
 
 
+def unserved_streams(checkout: Checkout) -> list[str]:
+    """Streams whose job no service submits, or whose topics none fills; a feed is in the profile `demo`."""
+    wrong = []
+    for stream in STREAMS.values():
+        submit = checkout.services.get(f"submit-{stream.name}", {})
+        if submit.get("command", [])[-2:] != ["ensure", stream.name] or "profiles" in submit:
+            wrong.append(f"{stream.name}: its job")
+        if stream.feed is not None:
+            words = {
+                word
+                for _, each in checkout.ours()
+                if each.get("profiles") == ["demo"]
+                for word in " ".join(each["command"]).split()
+            }
+            if stream.feed not in words:
+                wrong.append(f"{stream.name}: its feed")
+    return wrong
+
+
 Check = Callable[[Checkout], list[str]]
 # Each check, and changes of a file that it has to notice.
 BROKEN: list[tuple[Check, str, str, str]] = [
@@ -363,8 +383,12 @@ BROKEN: list[tuple[Check, str, str, str]] = [
     (other_than_the_local_stack, "deploy/flink.yaml", "io.tmp.dirs:", "heartbeat.interval: 5\nio.tmp.dirs:"),
     (meeting_ports, ".env.example", "FLINK_PORT=8081", "FLINK_PORT=18081"),
     (meeting_ports, ".env.example", "GRAFANA_PORT=3000", "GRAFANA_PORT=9090"),
-    (builders, "docker-compose.yml", "command: [board.forecast]", "command: [board.forecast]\n    build: {context: .}"),
+    (builders, "docker-compose.yml", "command: [board]", "command: [board]\n    build: {context: .}"),
     (builders, "docker-compose.yml", "pull_policy: never", "pull_policy: missing"),
+    (unserved_streams, "docker-compose.yml", "submit-carbon:", "submit-emission:"),
+    (unserved_streams, "docker-compose.yml", "ensure, deliveries]", "ensure, carbon]"),
+    (unserved_streams, "docker-compose.yml", "command: [generators.deliveries]", "command: [generators.simulator]"),
+    (unserved_streams, "docker-compose.yml", "python -m generators.pollers", "python -m generators.simulator"),
     (unscraped, "conf/prometheus/prometheus.yaml", "jobmanager:9249", "job-manager:9249"),
 ]
 CHECKS = list(dict.fromkeys(check for check, *_ in BROKEN))

@@ -1,10 +1,12 @@
 """The forecast inside a job, without a cluster: what it remembers, when it forecasts, what it says without a model."""
 
 import logging
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from pyflink.common import Row
 
@@ -12,8 +14,23 @@ from forecast.forecaster import Forecaster
 from forecast.rolling import replay
 from forecast.store import Store
 from forecast.weather import Weather
-from jobs.operators.forecasts import REMEMBERED_DAYS, ForecastAhead
+from jobs.operators.forecasts import LOOK_MS, REMEMBERED_DAYS, ForecastAhead
 from tests.emission import City, city
+
+
+class Value:
+    """A value state."""
+
+    held: Any = None
+
+    def value(self) -> Any:
+        return self.held
+
+    def update(self, value: Any) -> None:
+        self.held = value
+
+    def clear(self) -> None:
+        self.held = None
 
 
 class Clock:
@@ -21,9 +38,9 @@ class Clock:
 
     def __init__(self) -> None:
         self.now = 0
-        self.timers: list[int] = []
+        self.timers: set[int] = set()
         self.days: dict[str, Any] = {}
-        self.due: int | None = None
+        self.values: dict[str, Value] = {}
 
     # What an operator asks of its contexts.
     def timer_service(self) -> "Clock":
@@ -33,22 +50,13 @@ class Clock:
         return self.now
 
     def register_processing_time_timer(self, at: int) -> None:
-        self.timers.append(at)
+        self.timers.add(at)
 
     def get_map_state(self, _: object) -> "Days":
         return Days(self.days)
 
-    def get_state(self, _: object) -> "Clock":
-        return self
-
-    def value(self) -> int | None:
-        return self.due
-
-    def update(self, due: int) -> None:
-        self.due = due
-
-    def clear(self) -> None:
-        self.due = None
+    def get_state(self, descriptor: Any) -> Value:
+        return self.values.setdefault(descriptor.get_name(), Value())
 
 
 class Days:
@@ -71,8 +79,8 @@ class Days:
 class Operator:
     """The operator with its clock."""
 
-    def __init__(self, folder: Path) -> None:
-        self.clock = Clock()
+    def __init__(self, folder: Path, clock: Clock | None = None) -> None:
+        self.clock = clock or Clock()
         self.function = ForecastAhead(str(folder), 7, 2_000)
         self.function.open(self.clock)
 
@@ -152,7 +160,7 @@ def test_each_new_day_is_forecast_and_an_older_version_is_left(tmp_path: Path, t
 def test_a_day_without_a_temperature_is_no_new_weather(tmp_path: Path) -> None:
     operator = Operator(tmp_path)
     operator.take(Row("143", "2026-11-20", None, None, None, 0.0, 0.0, None, 1))
-    assert operator.clock.timers == []
+    assert operator.clock.timers == set()
 
 
 def test_without_a_model_it_says_so_once_and_takes_one_up_later(
@@ -168,3 +176,77 @@ def test_without_a_model_it_says_so_once_and_takes_one_up_later(
     Store(tmp_path / "models").save(model, {}, {})
     operator.take(rows(town.weather)[-1])
     assert len(operator.until(operator.clock.now + 5_000)) == 7 * len(model.ids)
+
+
+def test_a_new_model_is_applied_to_the_weather_that_is_known(tmp_path: Path, town: City, model: Forecaster) -> None:
+    operator = Operator(tmp_path)
+    operator.take(*rows(town.weather)[-20:])
+    assert operator.until(3_600_000) == []
+    Store(tmp_path).save(model, {}, {})
+    made = operator.until(operator.clock.now + LOOK_MS)
+    assert {row[6] for row in made} == {model.version}
+    assert {row[2] for row in made} == {f"2026-11-{day}" for day in range(21, 28)}
+    # Once, and with one timer however long it takes; also after a restart, from the states.
+    restarted = Operator(tmp_path, operator.clock)
+    assert restarted.until(operator.clock.now + 3_600_000) == []
+    assert len(operator.clock.timers) == 1
+    newer = replace(model, version="20261122T000000Z", trained_at=model.trained_at + timedelta(days=1))
+    Store(tmp_path).save(newer, {}, {})
+    again = restarted.until(operator.clock.now + LOOK_MS)
+    assert len(again) == len(made)
+    assert min(row[7] for row in again) > max(row[7] for row in made)
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        (slice(-7, None), None),  # under 8 days
+        (slice(-60, -41), slice(-1, None)),  # 40 days away, then one day
+        (slice(-60, -41), "2099-01-01"),  # all real days are too old
+    ],
+)
+def test_too_little_weather_is_no_forecast_and_no_crash(
+    tmp_path: Path, town: City, model: Forecaster, caplog: pytest.LogCaptureFixture, first: slice, then: Any
+) -> None:
+    Store(tmp_path).save(model, {}, {})
+    operator = Operator(tmp_path)
+    operator.take(*rows(town.weather)[first])
+    operator.until(5_000)
+    if isinstance(then, slice):
+        operator.take(*rows(town.weather)[then])
+    elif then:
+        operator.take(Row("143", then, 5.0, 1.0, 9.0, 0.0, 0.0, None, 1))
+    assert operator.until(10_000) == []
+    assert operator.until(3_600_000) == []
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "days of weather" in caplog.text
+    # Eight days are enough.
+    operator.take(*(Row("143", f"2099-01-0{day}", 5.0, 1.0, 9.0, 0.0, 0.0, None, 2) for day in range(1, 9)))
+    assert len(operator.until(operator.clock.now + 5_000)) == 7 * len(model.ids)
+
+
+def test_a_model_that_fails_or_says_what_can_not_be_makes_no_forecast_and_no_crash(
+    tmp_path: Path, town: City, model: Forecaster, caplog: pytest.LogCaptureFixture
+) -> None:
+    operator = Operator(tmp_path)
+    operator.take(*rows(town.weather)[-20:])
+    broken = (replace(model, intervals={}), replace(model, households=np.full_like(model.households, np.nan)))
+    for number, each in enumerate(broken):
+        Store(tmp_path).save(replace(each, version=f"2026112{number}T000000Z"), {}, {})
+        assert operator.until(operator.clock.now + LOOK_MS) == []
+    assert "can't forecast" in caplog.text
+    assert "what can't be" in caplog.text
+
+
+@pytest.mark.parametrize("pointer", ["a folder", b"\xff\xfe"])
+def test_models_that_can_not_be_read_are_no_crash(
+    tmp_path: Path, town: City, caplog: pytest.LogCaptureFixture, pointer: str | bytes
+) -> None:
+    if isinstance(pointer, bytes):
+        (tmp_path / "current").write_bytes(pointer)
+    else:
+        (tmp_path / "current").mkdir()
+    operator = Operator(tmp_path)
+    operator.take(*rows(town.weather)[-20:])
+    assert operator.until(60_000) == []
+    assert "can't be read" in caplog.text

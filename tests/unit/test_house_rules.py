@@ -1,9 +1,15 @@
 """Rules of this code base that no linter knows."""
 
+import ast
+import math
 import re
+import subprocess
 import tomllib
 import xml.etree.ElementTree as ET
 from pathlib import Path
+
+from conf.streams import STREAMS
+from sinks.kafka import DEAD_LETTER_BYTES
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -46,3 +52,106 @@ def test_whoever_sets_timers_in_python_has_them_in_checkpoints() -> None:
     setters = {name for name, text in texts.items() if setting.search(text)}
     assert setters >= {"gather.py", "forecasts.py"}
     assert {name for name in setters if "timers_in_checkpoints(" not in texts[name]} == set()
+
+
+# Where a stream is declared. All other files that name one have its name in their path.
+DECLARED = {"conf/streams.py", "conf/settings.py"}
+# What still names one, or is too long; the lists only shrink. The forecast and these operators are carbon's.
+NAMING_YET = {
+    *("board/forecast.py", "forecast/tables.py", "jobs/operators/emissions.py", "jobs/operators/forecasts.py"),
+    *("generators/pollers/__main__.py", "generators/simulator/app.py", "generators/simulator/kakao.py"),
+}
+LONG_YET = {"generators/pollers/carbon/poller.py"}
+JAVA = ROOT / "sinks" / "java" / "src" / "main"
+
+
+def named_streams(path: str, text: str) -> set[str]:
+    """The streams that a source file names though it is no stream's own."""
+    is_shared = path not in DECLARED and not STREAMS.keys() & set(re.split(r"\W", path))
+    return set(re.findall(r"\w+", text)) & STREAMS.keys() if is_shared else set()
+
+
+def test_no_shared_source_file_names_a_stream() -> None:
+    """`bench` measures streams by name."""
+    assert named_streams("stack/demo.py", 'JOB = "carbon"') == {"carbon"}
+    assert named_streams("jobs/carbon.py", "carbon and deliveries") == set()
+    assert named_streams("jobs/rules/carbon/energy.py", "carbon") == set()
+    assert named_streams("kibana/lens.py", "a hydrocarbon") == set()
+    sources = [path for package in PACKAGES if package != "bench" for path in (ROOT / package).rglob("*.py")]
+    found = {}
+    for path in (*sources, *JAVA.rglob("*.java")):
+        relative = str(path.relative_to(ROOT))
+        if names := named_streams(relative, path.read_text(encoding="utf-8")):
+            found[relative] = names
+    assert found.keys() - NAMING_YET == set(), found
+
+
+LINES, JOB_LINES = 400, 120
+
+
+def too_long(path: str, text: str) -> bool:
+    """Whether a file has more lines than it may; a longer one says why in its docstring: "Longer than ..., because"."""
+    lines = text.count("\n")
+    if re.fullmatch(r"jobs/\w+\.py", path):
+        return lines > JOB_LINES
+    return lines > LINES and "longer than" not in (ast.get_docstring(ast.parse(text)) or "").lower()
+
+
+def test_a_file_has_one_subject() -> None:
+    """A test module is as long as its cases are many; a job reads like a sentence."""
+    assert too_long("stack/all.py", "x = 1\n" * 401)
+    assert not too_long("stack/all.py", '"""Longer than the rule, because it is a table."""\n' + "x = 1\n" * 401)
+    assert too_long("jobs/all.py", "x = 1\n" * 121)
+    assert not too_long("jobs/rules/all.py", "x = 1\n" * 121)
+    sources = {str(path.relative_to(ROOT)): path for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
+    found = {name for name, path in sources.items() if too_long(name, path.read_text(encoding="utf-8"))}
+    assert found - LONG_YET == set()
+
+
+def mains() -> dict[str, ast.FunctionDef]:
+    """The `main` of every module that is a command of its own; that of a job is run by Flink's client."""
+    found = {}
+    for path in (path for package in PACKAGES for path in (ROOT / package).rglob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        job = "jobs" in path.relative_to(ROOT).parts
+        if not job and 'if __name__ == "__main__"' in text:
+            for node in ast.parse(text).body:
+                if isinstance(node, ast.FunctionDef) and node.name == "main":
+                    found[str(path.relative_to(ROOT))] = node
+    return found
+
+
+def test_what_goes_wrong_in_a_command_is_a_sentence() -> None:
+    """`conf.errors.command` prints it; nothing else turns errors into exit codes."""
+    assert {"stack/__main__.py", "stack/control.py", "sinks/prepare.py", "forecast/train.py"} <= mains().keys()
+    bare = {
+        name
+        for name, main in mains().items()
+        if "command" not in {node.id for node in main.decorator_list if isinstance(node, ast.Name)}
+    }
+    assert bare == set()
+
+
+def test_options_are_written_in_full() -> None:
+    """`conf.errors.Parser` refuses shortened ones; argparse's own takes them in silence."""
+    texts = {path: path.read_text(encoding="utf-8") for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
+    assert [path.name for path, text in texts.items() if "argparse.ArgumentParser(" in text] == []
+
+
+def test_make_help_shows_every_target_under_its_group() -> None:
+    shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    groups = re.findall(r"^##@ (.+)$", makefile, re.MULTILINE)
+    assert groups
+    assert [line for line in shown.splitlines() if line in groups] == groups
+    for target in re.findall(r"^\.PHONY: (\S+)$", makefile, re.MULTILINE):
+        assert f"make {target} " in shown, target
+    assert "PYTHON=" in shown
+    assert "/var/lib/citystream" in shown
+
+
+def test_a_dead_letter_fits_its_topic() -> None:
+    java = ROOT / "sinks" / "java" / "src" / "main" / "java" / "citystream" / "records" / "DeadLetter.java"
+    largest = re.search(r"int MAX_BYTES = ([0-9* ]+);", java.read_text(encoding="utf-8"))
+    assert largest is not None
+    assert math.prod(map(int, largest[1].split("*"))) == DEAD_LETTER_BYTES

@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from conf.districts import districts
-from generators import city, malformed, orders
-from generators.orders import DAY_CURVE, Plan, Record, stream
+from conf.city import places
+from conf.city.places import districts
+from generators.deliveries import malformed, orders
+from generators.deliveries.orders import DAY_CURVE, Plan
+from generators.plans import Record
 
 START = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
 FIELDS = [
@@ -37,7 +39,7 @@ shares = st.floats(0, 1 / 3)
 
 
 def take(plan: Plan, count: int, process: int = 0) -> list[Record]:
-    return list(islice(stream(plan, process), count))
+    return list(islice(plan.records(process), count))
 
 
 def broken_rule(value: bytes | None) -> str | None:
@@ -97,7 +99,7 @@ def test_the_same_plan_gives_the_same_bytes(
 @hypothesis_settings(max_examples=40)
 def test_valid_orders_keep_the_wire_contract(seed: int) -> None:
     by_code = {district.code: district for district in districts()}
-    complexes = {place.complex_id: place for place in city.complexes()}
+    complexes = {place.complex_id: place for place in places.complexes()}
     for record in take(Plan(seed=seed, start=START, late_share=0.2, duplicate_share=0.1), 100):
         assert record.value is not None
         assert broken_rule(record.value) is None
@@ -110,8 +112,8 @@ def test_valid_orders_keep_the_wire_contract(seed: int) -> None:
         if order["complex_id"] is not None:
             place = complexes[order["complex_id"]]
             assert place.region == order["region"]
-            assert abs(place.lat - order["lat"]) < city.SPREAD
-            assert abs(place.lon - order["lon"]) < city.SPREAD
+            assert abs(place.lat - order["lat"]) < places.SPREAD
+            assert abs(place.lon - order["lon"]) < places.SPREAD
 
 
 def test_one_order_in_ten_goes_to_no_complex() -> None:
@@ -266,7 +268,7 @@ def test_the_day_curve_keeps_the_days_mean() -> None:
 def test_a_day_has_peaks_at_lunch_and_dinner_in_seoul() -> None:
     plan = Plan(seed=1, start=datetime(2026, 11, 20, 15, 0, tzinfo=UTC), rate=0.2, day_curve=True)
     hours: Counter[int] = Counter()
-    for record in stream(plan):
+    for record in plan.records():
         if record.at >= 86_400:
             break
         hours[(plan.start + timedelta(seconds=record.at)).astimezone(ZoneInfo("Asia/Seoul")).hour] += 1

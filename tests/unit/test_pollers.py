@@ -1,217 +1,35 @@
-"""The pollers without servers: what an answer means, which calls are wanted, and what a kill can't undo."""
+"""The pollers without servers: which calls are wanted, what goes on to the job, and what a kill can't undo."""
 
 import asyncio
-import contextlib
 import json
 import sqlite3
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from kafka.errors import InvalidTimestampError
-from pydantic import SecretStr
 
-from conf.settings import Settings, load
-from generators import city
-from generators.pollers import answers, calendar, messages, plan
-from generators.pollers.answers import Reaction, RefusedError, UnreadableError
-from generators.pollers.client import PollerError, data_go_kr, decoded, kakao
-from generators.pollers.messages import Message
+from apis.client import SystemClock
+from conf.city import places
+from conf.settings import load
+from generators.pollers.carbon import messages, plan
+from generators.pollers.carbon.estimates import Estimate
+from generators.pollers.carbon.plan import Period
+from generators.pollers.engine import Engine
 from generators.pollers.outbox import Outbox
-from generators.pollers.plan import Estimate, Period
-from generators.pollers.state import Known, State, StateError
-from generators.simulator import envelopes, services
-from generators.simulator.services import World
+from generators.pollers.report import Report
+from generators.pollers.state import Known, Message, State, StateError
+from generators.simulator.carbon import services
+from generators.simulator.carbon.services import World
+from jobs.rules.carbon import complexes
+from jobs.rules.fields import RejectedError
 
 NOW = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)  # noon in Korea
+AT = int(NOW.timestamp() * 1000)
 WORLD = World(27, date(2024, 5, 1))
-PLACE = city.complexes()[0]
-moments = st.integers(1_577_836_800, 2_208_988_800).map(lambda seconds: datetime.fromtimestamp(seconds, UTC))
-
-
-class TestCalendar:
-    def test_the_day_is_koreas(self) -> None:
-        assert calendar.day_of(datetime(2026, 11, 21, 14, 59, 59, tzinfo=UTC)) == date(2026, 11, 21)
-        assert calendar.day_of(datetime(2026, 11, 21, 15, 0, tzinfo=UTC)) == date(2026, 11, 22)
-
-    @given(moments)
-    def test_the_next_day_begins_within_a_day(self, moment: datetime) -> None:
-        begins = calendar.next_day(moment)
-        assert timedelta() < begins - moment <= timedelta(days=1)
-        assert calendar.day_of(begins) == calendar.day_of(moment) + timedelta(days=1)
-        assert calendar.day_of(begins - timedelta(microseconds=1)) == calendar.day_of(moment)
-
-    @given(moments, st.times().map(lambda t: t.replace(microsecond=0)))
-    def test_next_at_is_within_a_day_and_at_that_time(self, moment: datetime, at: time) -> None:
-        found = calendar.next_at(moment, at)
-        assert timedelta() < found - moment <= timedelta(days=1)
-        assert found.astimezone(calendar.KOREA).time() == at
-
-    @given(st.sets(st.dates(date(2020, 1, 1), date(2021, 12, 31))), st.integers(1, 366))
-    def test_ranges_hold_each_wanted_day_once(self, wanted: set[date], longest: int) -> None:
-        runs = list(calendar.ranges(wanted, longest))
-        assert [day for run in runs for day in calendar.days(*run)] == sorted(wanted)
-        assert all((last - first).days < longest for first, last in runs)
-
-    def test_months_go_back_over_the_year(self) -> None:
-        assert calendar.months(date(2025, 11, 1), date(2026, 2, 1)) == [
-            *[date(2026, 2, 1), date(2026, 1, 1), date(2025, 12, 1), date(2025, 11, 1)]
-        ]
-        assert calendar.newest_month(datetime(2026, 1, 1, 1, tzinfo=UTC)) == date(2025, 12, 1)
-        # In Korea the month has changed already.
-        assert calendar.newest_month(datetime(2026, 1, 31, 15, tzinfo=UTC)) == date(2026, 1, 1)
-
-
-_SCALARS = st.none() | st.booleans() | st.integers() | st.text(max_size=5)
-_NAMES = st.sampled_from(
-    [
-        *["response", "header", "body", "items", "item", "resultCode", "totalCount", "documents", "x", "y", "code"],
-        *["OpenAPI_ServiceResponse", "cmmMsgHeader", "returnReasonCode"],
-    ]
-)
-
-
-def _nested(inside: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
-    return st.lists(inside, max_size=2) | st.dictionaries(_NAMES, inside, max_size=4)
-
-
-class TestAnswers:
-    @pytest.mark.parametrize("as_json", [False, True])
-    def test_one_item_under_the_body(self, as_json: bool) -> None:
-        item = services.energy_item("A1", date(2026, 1, 1), WORLD.usage(PLACE, date(2026, 1, 1), date(2026, 11, 1)))
-        answer = answers.read(200, envelopes.single(item, as_json=as_json))
-        assert answer.items == [item]
-
-    @pytest.mark.parametrize("as_json", [False, True])
-    @pytest.mark.parametrize("bare", [False, True])
-    @pytest.mark.parametrize("count", [0, 1, 3])
-    def test_pages_in_every_shape(self, as_json: bool, bare: bool, count: int) -> None:
-        items = [{"kaptCode": f"A{number}", "as4": ""} for number in range(count)]
-        answer = answers.read(200, envelopes.page(items, 1, 3, 17, as_json=as_json, bare=bare))
-        assert answer.items == items
-        assert answer.total == 17
-
-    def test_a_single_item_may_be_no_array(self) -> None:
-        body = b'{"response":{"header":{"resultCode":"00"},"body":{"items":{"item":{"a":1,"b":null}},"totalCount":1}}}'
-        assert answers.read(200, body).items == [{"a": "1", "b": ""}]
-
-    @pytest.mark.parametrize(
-        ("code", "reaction"),
-        [
-            *[(code, Reaction.RETRY) for code in ("01", "02", "04", "05", "23", "99", "77")],
-            *[(code, Reaction.CONFIGURATION) for code in ("10", "11", "12")],
-            *[(code, Reaction.OPERATOR) for code in ("20", "21", "30", "31", "32", "33")],
-            ("22", Reaction.NEXT_DAY),
-        ],
-    )
-    def test_each_code_has_its_reaction_in_every_envelope(self, code: str, reaction: Reaction) -> None:
-        reason = f"<cmmMsgHeader><returnReasonCode>{code}</returnReasonCode></cmmMsgHeader>"
-        gateway = f"<OpenAPI_ServiceResponse>{reason}</OpenAPI_ServiceResponse>"
-        as_json = json.dumps({"OpenAPI_ServiceResponse": {"cmmMsgHeader": {"returnReasonCode": code}}})
-        header = f"<response><header><resultCode>{code}</resultCode></header></response>"
-        number = json.dumps({"response": {"header": {"resultCode": int(code)}}})
-        for status in (200, 400, 500):
-            for body in (gateway, as_json, header, number):
-                with pytest.raises(RefusedError) as refused:
-                    answers.read(status, body.encode())
-                assert refused.value.reaction is reaction
-                assert bool(refused.value.remedy) == (reaction in (Reaction.OPERATOR, Reaction.CONFIGURATION))
-
-    @pytest.mark.parametrize("as_json", [False, True])
-    def test_no_data_is_an_answer(self, as_json: bool) -> None:
-        assert answers.read(200, envelopes.error("03", as_json=as_json)).items == ()
-
-    def test_only_up_to_yesterday_is_not_retried(self) -> None:
-        body = envelopes.error("99", as_json=True, message=envelopes.NOT_BEFORE_TOMORROW)
-        with pytest.raises(RefusedError) as refused:
-            answers.read(200, body)
-        assert refused.value.reaction is Reaction.NOT_YET
-
-    @pytest.mark.parametrize(
-        ("status", "body", "reaction"),
-        [
-            (200, b"API limit exceeded", Reaction.NEXT_DAY),
-            (429, b"API rate quota exceeded", Reaction.NEXT_DAY),
-            (200, b"Unauthorized", Reaction.OPERATOR),
-            (403, b"", Reaction.OPERATOR),
-            (429, b"", Reaction.RETRY),
-            (502, envelopes.HTML, Reaction.RETRY),
-            (404, envelopes.HTML, Reaction.CONFIGURATION),
-        ],
-    )
-    def test_refusals_without_an_envelope(self, status: int, body: bytes, reaction: Reaction) -> None:
-        with pytest.raises(RefusedError) as refused:
-            answers.read(status, body)
-        assert refused.value.reaction is reaction
-
-    @pytest.mark.parametrize(
-        "body",
-        [
-            b"",
-            b"   ",
-            b"<",
-            b"<response></response>",
-            b"<response><header><resultCode>00</resultCode></header></response>",
-            b'{"response":',
-            b'{"response": []}',
-            b'{"a":' * 200_000,
-            b'{"response":{"header":{"resultCode":"00"},"body":{"items":[1]}}}',
-            b'<?xml version="1.0" encoding="klingon"?><a/>',
-            envelopes.BOMB,
-            envelopes.HTML,
-        ],
-    )
-    def test_what_nobody_can_read(self, body: bytes) -> None:
-        with pytest.raises(UnreadableError):
-            answers.read(200, body)
-
-    @given(st.data())
-    def test_a_cut_body_is_never_an_answer(self, data: st.DataObject) -> None:
-        as_json = data.draw(st.booleans())
-        body = envelopes.single(services.basis_item(WORLD, PLACE), as_json=as_json)
-        with pytest.raises(UnreadableError):
-            answers.read(200, body[: data.draw(st.integers(0, len(body) - 1))])
-
-    @given(
-        st.binary(max_size=200) | st.recursive(_SCALARS, _nested).map(lambda value: json.dumps(value).encode()),
-        st.sampled_from([200, 400, 500]),
-    )
-    def test_any_bytes_end_in_one_of_three_ways(self, body: bytes, status: int) -> None:
-        for read in (answers.read, answers.read_address):
-            with contextlib.suppress(RefusedError, UnreadableError):
-                read(status, body)
-
-    @pytest.mark.parametrize(
-        ("status", "code", "reaction"),
-        [
-            (400, -1, Reaction.RETRY),
-            (503, -9798, Reaction.RETRY),
-            (400, -10, Reaction.NEXT_DAY),
-            (429, 0, Reaction.NEXT_DAY),
-            (401, -401, Reaction.OPERATOR),
-            (403, -3, Reaction.OPERATOR),
-            (400, -2, Reaction.CONFIGURATION),
-        ],
-    )
-    def test_kakaos_errors(self, status: int, code: int, reaction: Reaction) -> None:
-        with pytest.raises(RefusedError) as refused:
-            answers.read_address(status, json.dumps({"code": code, "msg": "m"}).encode())
-        assert refused.value.reaction is reaction
-
-    @pytest.mark.parametrize(
-        "body", [b"[" * 200_000, b'{"code": Infinity}', b"[]", b"{}", b'{"documents": {}, "code": "x"}']
-    )
-    def test_what_nobody_can_read_of_kakao(self, body: bytes) -> None:
-        with pytest.raises(UnreadableError):
-            answers.read_address(200, body)
-
-    def test_kakaos_positions(self) -> None:
-        assert answers.read_address(200, b'{"documents":[{"x":"128.5","y":"35.8"}]}') == (35.8, 128.5)
-        assert answers.read_address(200, b'{"documents":[]}') is None
+PLACE = places.complexes()[0]
 
 
 class TestMessages:
@@ -247,6 +65,38 @@ class TestMessages:
         assert (value["lat"], value["lon"], value["households"], value["used_since"]) == (None, None, None, None)
 
     @pytest.mark.parametrize(
+        ("field", "text", "told"),
+        [
+            ("kaptdaCnt", "1,234", {"households": 1234}),
+            ("kaptdaCnt", "1234.0", {"households": 1234}),
+            ("kaptdaCnt", "-", {"households": "-"}),
+            ("kaptdaCnt", "1234.5", {"households": "1234.5"}),
+            ("kaptdaCnt", "Infinity", {"households": "Infinity"}),
+            ("kaptdaCnt", "", {"households": None}),
+            ("codeHeatNm", "태양열", {"heating": "태양열"}),
+            ("codeHeatNm", "기타", {"heating": None}),
+            ("kaptUsedate", "1999-03-01", {"used_since": "1999-03-01"}),
+            ("kaptUsedate", "19990301", {"used_since": "1999-03-01"}),
+            ("kaptUsedate", "spring", {"used_since": "spring"}),
+            ("bjdCode", "27", {"region": "27"}),
+            ("bjdCode", "27260101001", {"region": "27260101001"}),
+        ],
+    )
+    def test_what_can_be_read_is_and_the_rest_is_the_jobs_to_judge(
+        self, field: str, text: str, told: dict[str, object]
+    ) -> None:
+        item = {**services.basis_item(WORLD, PLACE), field: text}
+        value = messages.complex_value(item, None, 0)
+        ((name, wanted),) = told.items()
+        assert json.loads(value)[name] == wanted
+        is_fine = field == "kaptUsedate" or ((isinstance(wanted, int) or name == "heating") and wanted != "태양열")
+        if is_fine:
+            assert complexes.parse(PLACE.complex_id, value, AT).name == PLACE.name
+        else:
+            with pytest.raises(RejectedError):
+                complexes.parse(PLACE.complex_id, value, AT)
+
+    @pytest.mark.parametrize(
         ("item", "entered"),
         [
             ({}, False),
@@ -272,37 +122,6 @@ def message(key: str = "k", value: bytes = b"v", at: int = 1) -> Message:
 
 
 class TestState:
-    @given(st.lists(st.integers(0, 3)), st.integers(1, 5))
-    def test_a_quota_is_spent_once(self, days: list[int], quota: int) -> None:
-        state = State(Path(":memory:"), alone=False)
-        granted = [state.spend(date(2026, 1, 1) + timedelta(days=day), "a", "energy", quota) for day in days]
-        for day in set(days):
-            came = [ok for asked, ok in zip(days, granted, strict=True) if asked == day]
-            assert came == [number < quota for number in range(len(came))]
-            assert state.spent(date(2026, 1, 1) + timedelta(days=day), "a", "energy") == min(quota, len(came))
-
-    def test_quotas_are_apart(self, state: State) -> None:
-        day = date(2026, 1, 1)
-        assert state.spend(day, "a", "energy", 1)
-        assert not state.spend(day, "a", "energy", 1)
-        assert state.spend(day, "b", "energy", 1)
-        assert state.spend(day, "a", "basis", 1)
-        state.refund(day, "a", "energy")
-        assert state.spend(day, "a", "energy", 1)
-
-    def test_a_lowered_quota_counts_at_once(self, state: State) -> None:
-        for _ in range(3):
-            assert state.spend(date(2026, 1, 1), "a", "energy", 10)
-        assert not state.spend(date(2026, 1, 1), "a", "energy", 2)
-        assert state.spent(date(2026, 1, 1), "a", "energy") == 3
-
-    def test_a_refusal_ends_with_the_day(self, state: State) -> None:
-        until = calendar.next_day(NOW)
-        state.refuse("a", "energy", until)
-        assert state.refused_until("a", "energy", NOW) == until
-        assert state.refused_until("a", "basis", NOW) is None
-        assert state.refused_until("a", "energy", until) is None
-
     def test_what_is_not_acknowledged_is_sent_by_the_next_run(self, tmp_path: Path) -> None:
         path = tmp_path / "state"
         first = State(path)
@@ -354,6 +173,17 @@ class TestState:
         with pytest.raises(StateError, match="version 99"):
             State(tmp_path / "state")
 
+    def test_a_file_of_the_version_before_goes_on(self, tmp_path: Path) -> None:
+        first = State(tmp_path / "state")
+        first.keep("energy", [("s", "values")], 1)
+        first.close()
+        with sqlite3.connect(tmp_path / "state") as db:
+            db.executescript("DROP TABLE aside; PRAGMA user_version = 1;")
+        second = State(tmp_path / "state")
+        assert second.answered("energy") == {"s": Known("values", 1, 0, None)}
+        assert second.aside() == []
+        second.close()
+
     def test_a_failed_transaction_leaves_nothing(self, state: State) -> None:
         with pytest.raises(sqlite3.Error):
             state.keep("energy", [("s", "values")], 1, [message(), message(key=None)])  # type: ignore[arg-type]
@@ -371,8 +201,8 @@ class TestPlan:
             "A1|2026-08": Known("unreadable", 0, 3, None),
         }
         calls = plan.energy_backfill(["A1", "A2"], self.period.months, known, 3)
-        assert [call.subject for call in calls] == ["A2|2026-10", "A1|2026-09", "A2|2026-09", "A2|2026-08"]
-        assert calls[0].parameters == {"kaptCode": "A2", "reqDate": "202610"}
+        september, october = date(2026, 9, 1), date(2026, 10, 1)
+        assert calls == [("A2", october), ("A1", september), ("A2", september), ("A2", date(2026, 8, 1))]
 
     def test_weather_ends_yesterday_or_with_the_period(self) -> None:
         assert max(self.period.days(NOW)) == date(2026, 11, 20)
@@ -380,10 +210,10 @@ class TestPlan:
 
     def test_thirty_months_of_weather_are_three_calls(self) -> None:
         calls = plan.weather_backfill(["143"], Period.back(30, NOW).days(NOW), {}, 3)
-        assert [call.subject for call in calls] == [
-            "143|2024-05-01|2025-05-01",
-            "143|2025-05-02|2026-05-02",
-            "143|2026-05-03|2026-11-20",
+        assert calls == [
+            ("143", date(2024, 5, 1), date(2025, 5, 1)),
+            ("143", date(2025, 5, 2), date(2026, 5, 2)),
+            ("143", date(2026, 5, 3), date(2026, 11, 20)),
         ]
 
     def test_corrections_are_asked_for_when_they_are_old(self) -> None:
@@ -394,13 +224,15 @@ class TestPlan:
             "A1|2026-09": Known("values", old, 0, None),
             "A1|2026-08": Known("values", old, 0, None),
         }
-        assert [call.subject for call in plan.corrections(["A1"], known, NOW, watch)] == ["A1|2026-09"]
+        assert plan.corrections(["A1"], known, NOW, watch) == [("A1", date(2026, 9, 1))]
 
     def test_weather_that_was_missed_is_asked_for(self) -> None:
         watch = load().pollers.watch.model_copy(update={"weather_days": 2})
         known = {f"143|2026-11-{day:02}": Known("values", 0, 0, None) for day in (10, 11, 12, 15, 16, 17, 18, 19, 20)}
-        subjects = [call.subject for call in plan.weather_watch(["143"], known, NOW, watch)]
-        assert subjects == ["143|2026-11-13|2026-11-14", "143|2026-11-19|2026-11-20"]
+        assert plan.weather_watch(["143"], known, NOW, watch) == [
+            ("143", date(2026, 11, 13), date(2026, 11, 14)),
+            ("143", date(2026, 11, 19), date(2026, 11, 20)),
+        ]
 
     @pytest.mark.parametrize(
         ("calls", "left", "days"),
@@ -410,31 +242,49 @@ class TestPlan:
         assert Estimate("energy", calls, left, 10).more_days == days
 
 
-class TestKeys:
-    def settings(self, **changes: object) -> Settings:
-        chosen = load()
-        return chosen.model_copy(update={"pollers": chosen.pollers.model_copy(update=changes)})
+@pytest.mark.parametrize("error", [OverflowError("too large"), KeyError("kaptCode"), RecursionError(), UnicodeError()])
+def test_one_answer_cant_end_a_run(tmp_path: Path, error: Exception) -> None:
+    """It is put aside with its reason, over all runs, until it can be made use of."""
+    bad: set[str] = {"b"}
+    done: list[str] = []
 
-    def test_both_forms_are_one_key(self) -> None:
-        assert decoded("a%2Bb%2Fc%3D%3D") == decoded("a+b/c==") == "a+b/c=="
+    async def do(item: str) -> None:
+        if item in bad:
+            raise error
+        done.append(item)
 
-    def test_the_simulator_needs_none(self) -> None:
-        assert data_go_kr(self.settings()).key == load().simulator.service_keys[0]
-        assert kakao(self.settings()) is not None
+    def run() -> list[tuple[str, str, str]]:
+        async def work() -> None:
+            engine = Engine(load().pollers, state, None, SystemClock(), Report())
+            assert await engine.delivering(engine.work_off("things", ["a", "b", "c"], do))
 
-    def test_the_real_one_does(self) -> None:
-        real = self.settings(data_go_kr_url="https://apis.data.go.kr/", kakao_url="https://dapi.kakao.com")
-        with pytest.raises(PollerError, match="DATA_GO_KR_SERVICE_KEY"):
-            data_go_kr(real)
-        assert kakao(real) is None
+        state = State(tmp_path / "state")
+        try:
+            asyncio.run(work())
+            return state.aside()
+        finally:
+            state.close()
 
-    def test_a_simulators_key_is_never_sent_to_the_real_one(self) -> None:
-        assert kakao(self.settings(data_go_kr_url="https://apis.data.go.kr")) is None
+    ((part, subject, reason),) = run()
+    assert (part, subject) == ("things", "b")
+    assert reason.startswith(type(error).__name__)
+    assert run() == [(part, subject, reason)]
+    bad.clear()
+    assert run() == []
+    assert sorted(done) == ["a", "a", "a", "b", "c", "c", "c"]
 
-    def test_a_key_is_not_shown(self) -> None:
-        settings = self.settings(service_key=SecretStr("hunter2"))
-        assert "hunter2" not in repr(settings)
-        assert "hunter2" not in data_go_kr(settings).holder
+
+def test_what_is_wrong_with_the_machine_ends_it(state: State) -> None:
+    async def do(_: str) -> None:
+        raise sqlite3.OperationalError
+
+    async def work() -> None:
+        engine = Engine(load().pollers, state, None, SystemClock(), Report())
+        await engine.delivering(engine.work_off("things", ["a"], do))
+
+    with pytest.raises(sqlite3.OperationalError):
+        asyncio.run(work())
+    assert state.aside() == []
 
 
 def test_what_kafka_will_never_take_ends_the_run_and_stays_in_the_spool(state: State) -> None:

@@ -14,21 +14,22 @@ from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conf.city import places
 from conf.settings import Simulator, Trouble, load
-from generators import city
-from generators.simulator import app, energy, envelopes, services, weather
+from generators.simulator import app, envelopes, kakao
+from generators.simulator.carbon import energy, services, weather
+from generators.simulator.carbon.services import World
 from generators.simulator.gateway import Gateway
-from generators.simulator.services import World
 
 SEED = 27
 FIRST = date(2024, 5, 1)
 TODAY = date(2026, 11, 21)
 WORLD = World(SEED, FIRST)
 DAYS = list(weather.between(SEED, date(2023, 1, 1), date(2025, 12, 31)))
-PLACES = city.complexes()
+PLACES = places.complexes()
 
 
-def water(place: city.Complex, month: date) -> int:
+def water(place: places.Complex, month: date) -> int:
     return energy.usage(SEED, place, month, FIRST).water_m3
 
 
@@ -159,6 +160,10 @@ class TestEnergy:
         assert world.usage(place, date(2025, 4, 1), TODAY) == WORLD.usage(place, date(2025, 4, 1), TODAY)
 
 
+def refusal(gateway: Gateway, operation: str = "energy", key: str | None = "k") -> str | None:
+    return gateway.refusal(operation, key, ("k",), is_rated=True)
+
+
 class TestGateway:
     def gateway(self, **changes: object) -> tuple[Gateway, list[float], list[date]]:
         time, day = [0.0], [TODAY]
@@ -167,22 +172,22 @@ class TestGateway:
 
     def test_quota_is_per_operation_and_day(self) -> None:
         gateway, _, day = self.gateway(daily_quota=2, rate_per_second=0)
-        assert [gateway.refusal("energy", "k", ("k",)) for _ in range(3)] == [None, None, "22"]
-        assert gateway.refusal("basis", "k", ("k",)) is None
+        assert [refusal(gateway) for _ in range(3)] == [None, None, "quota"]
+        assert refusal(gateway, "basis") is None
         day[0] += timedelta(days=1)
-        assert gateway.refusal("energy", "k", ("k",)) is None
+        assert refusal(gateway) is None
 
     def test_rate_is_per_second(self) -> None:
         gateway, time, _ = self.gateway(daily_quota=99, rate_per_second=2)
-        assert [gateway.refusal("energy", "k", ("k",)) for _ in range(3)] == [None, None, "23"]
+        assert [refusal(gateway) for _ in range(3)] == [None, None, "rate"]
         time[0] += 1
-        assert gateway.refusal("energy", "k", ("k",)) is None
+        assert refusal(gateway) is None
 
     def test_an_unknown_key_costs_nothing(self) -> None:
         gateway, _, _ = self.gateway(daily_quota=1, rate_per_second=0)
-        assert gateway.refusal("energy", "other", ("k",)) == "30"
-        assert gateway.refusal("energy", None, ("k",)) == "30"
-        assert gateway.refusal("energy", "k", ("k",)) is None
+        assert refusal(gateway, key="other") == "key"
+        assert refusal(gateway, key=None) == "key"
+        assert refusal(gateway) is None
 
     def test_trouble_depends_on_what_is_asked_and_not_on_the_order(self) -> None:
         trouble = Trouble(timeouts=0.43, malformed=0.1)
@@ -242,7 +247,7 @@ class TestShapes:
 
     def test_kakao_knows_most_addresses(self) -> None:
         for place in PLACES:
-            documents = services.geocoded(WORLD, services.road_address(place))
+            documents = kakao.geocoded(WORLD, services.road_address(place))
             assert bool(documents) == WORLD.traits(place).has_known_address
             assert not documents or (documents[0]["x"], documents[0]["y"]) == (f"{place.lon}", f"{place.lat}")
         assert 0 < sum(not WORLD.traits(place).has_known_address for place in PLACES) < 15

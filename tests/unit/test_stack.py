@@ -5,23 +5,32 @@ import os
 import re
 import socket
 import stat
+import subprocess
+import time
 import xml.etree.ElementTree as ET
 from dataclasses import replace
+from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from rich.console import Console
 
+from conf import factors
 from conf.settings import Stack, load
-from stack import accounts, artifacts, health, preflight, supervision
-from stack.__main__ import main
+from conf.templates import templates
+from control.facts import Facts
+from stack import accounts, artifacts, doctor, health, preflight, supervision
+from stack.__main__ import jobs, main
 from stack.artifacts import DownloadProgress, Programs
 from stack.credentials import Credentials, write_private
 from stack.errors import StackError
 from stack.layout import Layout, Port, PortPlan, postgres_platform
-from stack.lifecycle import all_services, env_text, last_lines
+from stack.lifecycle import LocalStack, addresses, all_services, close, env_text, last_lines
 from stack.servers import flink, kafka, postgres
 from stack.services import Context, Java, Service
+from tests import slate
 
 
 @pytest.fixture
@@ -132,7 +141,15 @@ class TestConfiguration:
         programs = [name.removeprefix("program:") for name in file.sections() if name.startswith("program:")]
         assert programs == [
             *["kafka-1", "kafka-2", "kafka-3", "postgres", "elasticsearch"],
-            *["zookeeper", "jobmanager", "taskmanager-1", "taskmanager-2", "simulator", "board", "generator"],
+            *[
+                "zookeeper",
+                "jobmanager",
+                "taskmanager-1",
+                "taskmanager-2",
+                "simulator",
+                "board",
+                "deliveries-generator",
+            ],
         ]
         assert {file[f"program:{name}"]["autorestart"] for name in programs} == {"true"}
 
@@ -164,7 +181,9 @@ class TestConfiguration:
         assert postgres.SETTINGS["synchronous_commit"] == "on"
 
     def test_the_api_key_covers_the_projects_indices(self) -> None:
-        assert {"deliveries*", "pay_per_*", "charge_per_day*", "carbon*", "districts*"} <= set(accounts.INDICES)
+        written = [pattern for template in templates().values() for pattern in template["index_patterns"]]
+        assert {"deliveries", "pay_per_category", "districts"} <= {pattern.rstrip("*") for pattern in written}
+        assert [name for name in written if not any(fnmatch(name, each) for each in accounts.INDICES)] == []
 
     def test_flink_takes_the_tunable_settings_and_the_stacks_addresses(self, context: Context) -> None:
         written = flink.configuration(context)
@@ -204,6 +223,46 @@ class TestConfiguration:
         with pytest.raises(StackError, match=r"Flink refuses flink\.yaml for its taskmanager: .*memory") as raised:
             flink.prepare(replace(context, java=preflight.java()))
         assert "\n" not in str(raised.value)
+
+    def test_flinks_processes_stay_on_the_loopback_interface(self, context: Context, tmp_path: Path) -> None:
+        with_java = replace(context, java=preflight.java())
+        flink.prepare(with_java)
+        arguments = [
+            line.strip('"')
+            for process in ("jobmanager", "taskmanager")
+            for line in (context.layout.generated / "flink" / f"{process}.arguments").read_text().splitlines()
+        ]
+        agents = {argument for argument in arguments if argument.startswith("-javaagent:")}
+        assert len(agents) == 1
+        assert sum(argument in agents for argument in arguments) == 2
+        (tmp_path / "Opens.java").write_text(
+            "class Opens { public static void main(String[] none) throws Exception {"
+            " System.out.println(new java.net.InetSocketAddress(1));"
+            " try (var server = new java.net.ServerSocket(0)) { System.out.println(server.getInetAddress()); }"
+            ' System.out.println(new java.net.InetSocketAddress("192.0.2.1", 3)); } }'
+        )
+        shown = subprocess.run(
+            [with_java.java.program, *agents, str(tmp_path / "Opens.java")], capture_output=True, text=True, check=True
+        )
+        assert shown.stdout.split() == ["localhost/127.0.0.1:1", "localhost/127.0.0.1", "/192.0.2.1:3"]
+
+    def test_flinks_processes_use_temporary_folders_of_their_own(self, context: Context) -> None:
+        commands = {each.name: each.command for each in flink.services(context)}
+        folders = {part for command in commands.values() for part in command if part.startswith("-Djava.io.tmpdir=")}
+        assert len(folders) == 3
+        assert all(str(context.layout.data) in folder for folder in folders)
+
+    def test_nobody_else_enters_the_stacks_folders(self, tmp_path: Path) -> None:
+        layout = Layout(tmp_path / "stack", as_root=False)
+        layout.data.mkdir(parents=True)
+        layout.directory.chmod(0o755)
+        close(layout)
+        assert {stat.S_IMODE(folder.stat().st_mode) for folder in (layout.directory, layout.data)} == {0o700}
+
+    def test_clients_are_told_the_addresses_that_the_settings_know(self, context: Context) -> None:
+        told = addresses(context)
+        for name, address in context.settings.addresses().items():
+            assert told[name].replace(f":{context.credentials.postgres}@", "@") == address
 
     def test_nested_flink_settings_are_the_same(self) -> None:
         assert flink.flattened({"a": {"b": {"c": 1}}, "d.e": 2}) == {"a.b.c": 1, "d.e": 2}
@@ -298,6 +357,79 @@ class TestHealth:
 
     def test_a_server_that_was_given_up_is_not_waited_for(self) -> None:
         assert health.Failing().see([state(statename="FATAL", pid=0)])
+
+
+def job(**changes: Any) -> Facts:
+    """A job that was submitted a minute ago and runs well."""
+    plain = {"job": "deliveries", "id": "1", "others": (), "state": "RUNNING", "wanted": True, "restarts": 2}
+    plain |= {"since": time.time() - 60, "failure": None, "checkpoint_age": 3.0, "lag": 1500, "rate": 200.0}
+    return Facts(**{**plain, "dead_letters": 7, "staged": 0, **changes})
+
+
+class TestJobs:
+    def test_status_shows_how_each_stands(self) -> None:
+        console = Console(width=200)
+        ended = job(job="carbon", id=None, state=None, wanted=False, since=None, restarts=None, lag=None, rate=None)
+        with console.capture() as captured:
+            console.print(jobs([job(), replace(ended, checkpoint_age=None, dead_letters=None)]))
+        _, one, two = captured.get().splitlines()
+        assert one.split() == [
+            *["deliveries", "RUNNING", "0:01:00", "2", "1,500", "records", "200/s", "3", "s", "ago", "7"]
+        ]
+        assert two.split() == ["carbon", "not", "submitted", *"------"]
+
+    @pytest.mark.parametrize(
+        ("changes", "fine", "said"),
+        [
+            ({}, True, "runs, 2 restarts"),
+            ({"state": "FAILED", "failure": "no table"}, False, "is FAILED (no table): `make resume JOB=deliveries`"),
+            ({"state": None, "id": None}, False, "should run and is not there: `make resume JOB=deliveries`"),
+            ({"state": "RESTARTING"}, False, "should run and is RESTARTING"),
+            ({"state": "FINISHED", "wanted": False}, True, "`make submit JOB=deliveries` starts it"),
+            ({"others": ("2",)}, False, "2 jobs of this name run"),
+            ({"checkpoint_age": 600.0}, False, "its last checkpoint was 600 s ago"),
+        ],
+    )
+    def test_doctor_judges_each(self, changes: dict[str, Any], fine: bool, said: str) -> None:
+        finding = doctor.judged(job(**changes), load())
+        assert finding.fine is fine
+        assert said in finding.text
+
+
+class TestDoctor:
+    @pytest.fixture
+    def stack(self, settings: Stack, monkeypatch: pytest.MonkeyPatch) -> LocalStack:
+        monkeypatch.setattr(preflight, "memory", lambda: "enough")
+        return LocalStack.of(settings)
+
+    def test_says_what_is_down(self, stack: LocalStack) -> None:
+        found = {finding.subject: finding for finding in doctor.findings(stack, load())}
+        assert found["stack"].text == "down: `make up` starts it"
+        assert " emission factors" in found["factors"].text
+
+    def test_a_killed_supervisord_is_no_foreign_program(self, stack: LocalStack) -> None:
+        """Its servers hold the ports: they are to be ended by `make up`, not by hand."""
+        mark = {**os.environ, supervision.MARK: stack.layout.identity}
+        with subprocess.Popen(["sleep", "60"], env=mark) as left:
+            slate.await_that(lambda: supervision.leftovers(stack.layout), 10, "the process has its environment")
+            found = [finding for finding in doctor.findings(stack, load()) if not finding.fine]
+            left.kill()
+        assert [finding.subject for finding in found] == ["stack"]
+        assert "left 1 processes: `make up` ends them" in found[0].text
+
+    def test_wrong_emission_factors_are_found(
+        self, stack: LocalStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        wrong = tmp_path / "factors.yaml"
+        wrong.write_text("factors: []\n")
+        read = factors.load
+        monkeypatch.setattr(factors, "load", lambda: read(wrong))
+        found = {finding.subject: finding for finding in doctor.findings(stack, load())}
+        assert not found["factors"].fine
+        assert "Wrong emission factors" in found["factors"].text
+
+    def test_what_it_advises_works_outside_the_virtual_environment(self) -> None:
+        assert "python -m" not in Path(doctor.__file__).read_text(encoding="utf-8")
 
 
 class TestCommands:

@@ -1,9 +1,10 @@
 """Apartment complexes, as the poller describes them from K-apt's list and basis."""
 
 import re
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from jobs.rules.fields import Reason, RejectedError, field, identifier, json_object, same_key
+from jobs.rules.fields import Fields, Reason, RejectedError, fetched, field, identifier, json_object, same_key
 
 HEATING = ("individual", "district", "central")
 REGION = re.compile(r"[0-9]{5}")
@@ -25,20 +26,21 @@ class Complex(NamedTuple):
     heating: str | None
 
 
-def parse(key: str | None, value: bytes | None) -> Complex:
-    """The complex that a record holds; its key is `<complex_id>`.
+def parse(key: str | None, value: bytes | None, at: int) -> Complex:
+    """The complex that a record holds; its key is `<complex_id>`, `at` its timestamp in ms.
 
     Raises:
         RejectedError: it breaks a rule.
     """
+    fetched(at)
     record = json_object(value)
     found = Complex(
         identifier(record, "complex_id"),
         field(record, "name", str),
         field(record, "region", str),
         field(record, "address", str),
-        _degrees(record.get("lat"), "lat", LATITUDES),
-        _degrees(record.get("lon"), "lon", LONGITUDES),
+        _degrees(record, "lat", LATITUDES),
+        _degrees(record, "lon", LONGITUDES),
         field(record, "households", int),
         field(record, "heating", str, optional=True),
     )
@@ -56,8 +58,14 @@ def parse(key: str | None, value: bytes | None) -> Complex:
     return found
 
 
-def _degrees(value: object, name: str, bounds: tuple[float, float]) -> float | None:
-    degrees: float | int | None = field({name: value}, name, float, optional=True)
+def _degrees(record: Fields, name: str, bounds: tuple[float, float]) -> float | None:
+    degrees: float | int | None = field(record, name, float, optional=True)
     if degrees is not None and not bounds[0] <= degrees <= bounds[1]:
         raise RejectedError(Reason.OUT_OF_RANGE, f"{name} is not in Korea ({bounds[0]} to {bounds[1]})")
     return None if degrees is None else float(degrees)
+
+
+def station_of(default: str, stations: Mapping[str, str]) -> Callable[[str], str]:
+    """The weather station of a region, as a function."""
+    known = dict(stations)
+    return lambda region: known.get(region, default)

@@ -1,4 +1,5 @@
 SELECT
-    complex_id, CAST(`month` || '-01' AS DATE) AS `month`, electricity_kwh, gas_m3, water_m3, heat_mcal,
+    complex_id, CAST(`month` || '-01' AS DATE) AS `month`,
+    electricity AS electricity_kwh, gas AS gas_m3, water AS water_m3, heat AS heat_mcal,
     version, CURRENT_TIMESTAMP AS updated_at
 FROM energy_usage_result

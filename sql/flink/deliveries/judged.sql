@@ -13,7 +13,7 @@ SELECT
             THEN 'out-of-range: ordered_at is not within the years 2000 to 2099'
         WHEN pay < 0 THEN 'out-of-range: pay is negative'
         WHEN delivery_charge < 0 THEN 'out-of-range: delivery_charge is negative'
-        WHEN CHAR_LENGTH(region) <> 5 THEN 'out-of-range: region is not a code of 5 digits'
+        WHEN NOT REGEXP(region, '^[0-9]{5}\z') THEN 'out-of-range: region is not a code of 5 digits'
         WHEN complex_id = '' THEN 'out-of-range: complex_id is empty; where there is none, send null'
         -- Korea with its islands. Swapped coordinates never fall inside.
         WHEN lat NOT BETWEEN 33.0 AND 38.7 THEN 'out-of-range: lat is not in Korea (33.0 to 38.7)'

@@ -21,18 +21,7 @@ CREATE TEMPORARY TABLE deliveries (
     `partition`     INT METADATA VIRTUAL,
     `offset`        BIGINT METADATA VIRTUAL
 ) WITH (
-    'connector' = 'kafka',
-    'topic' = '${topic}',
-    'properties.bootstrap.servers' = '${bootstrap_servers}',
-    'properties.group.id' = '${group}',
-    'properties.isolation.level' = 'read_committed',
-    -- Fewer, larger answers: less work for brokers and job (docs/decisions/0018).
-    'properties.fetch.min.bytes' = '65536',
-    'properties.fetch.max.wait.ms' = '200',
-    -- A fresh start reads everything: the ledger and the totals absorb what they already hold.
-    'scan.startup.mode' = 'earliest-offset',
-    'scan.bounded.mode' = '${bounded}',
-    'scan.topic-partition-discovery.interval' = '10 s',
+    ${kafka},
     'format' = 'record-json',
     'record-json.optional' = 'complex_id'
 )

@@ -7,13 +7,7 @@ CREATE TEMPORARY TABLE `${topic}` (
     `partition` INT METADATA VIRTUAL,
     `offset`    BIGINT METADATA VIRTUAL
 ) WITH (
-    'connector' = 'kafka',
-    'topic' = '${topic}',
-    'properties.bootstrap.servers' = '${bootstrap_servers}',
-    'properties.group.id' = '${group}',
-    'properties.isolation.level' = 'read_committed',
-    'scan.startup.mode' = 'earliest-offset',
-    'scan.topic-partition-discovery.interval' = '10 s',
+    ${kafka},
     'key.format' = 'raw',
     'key.fields' = 'key',
     'value.format' = 'raw',

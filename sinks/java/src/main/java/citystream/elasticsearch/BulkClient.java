@@ -17,10 +17,10 @@ import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.Executor;
-
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.io.JsonStringEncoder;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.ObjectMapper;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.node.MissingNode;
 
 /**
  * The part of Elasticsearch's HTTP interface that the sink needs. It turns whatever happens to a request (an answer, an
@@ -33,7 +33,10 @@ final class BulkClient {
     private static final String WANTED = "?filter_path=items.*.status,items.*.error.type,items.*.error.reason,"
             + "items.*.error.caused_by.reason,error.type,error.reason";
     private static final int MAX_DETAIL = 400;
-    private static final Set<String> PASSING = Set.of("cluster_block_exception");
+    private static final String REASON = "?filter_path=error.type,error.reason";
+    /** Blocks: of an index, or of all, by somebody or by a disk that is full; they pass when they are lifted. */
+    private static final Set<String> PASSING = Set.of("cluster_block_exception", "index_create_block_exception");
+
     private static final Set<String> REFUSING =
             Set.of("security_exception", "index_not_found_exception", "index_closed_exception", "validation_exception");
 
@@ -73,7 +76,7 @@ final class BulkClient {
         if (checked) {
             return CompletableFuture.completedFuture(Verdict.STORED);
         }
-        return ask(request("/" + index).method("HEAD", BodyPublishers.noBody()))
+        return ask(request("/" + index + REASON).GET())
                 .thenCompose(answer -> answer.statusCode() == 404 && isElasticsearch(answer)
                         ? template()
                         : CompletableFuture.completedFuture(of(answer)))
@@ -89,7 +92,7 @@ final class BulkClient {
         return ask(request("/_index_template/_simulate_index/" + index).POST(BodyPublishers.noBody()))
                 .thenApply(answer -> switch (answer.statusCode()) {
                     case 200 -> answer.body().length > "{}".length() ? Verdict.STORED : missing();
-                    case 403 -> Verdict.STORED;
+                    case 403 -> passes(answer) ? of(answer) : Verdict.STORED;
                     default -> of(answer);
                 });
     }
@@ -109,7 +112,9 @@ final class BulkClient {
                 List<Verdict> items = items(answer.body());
                 return items.size() == documents.size()
                         ? CompletableFuture.completedFuture(items)
-                        : all(Verdict.again("an answer for " + items.size() + " documents instead of " + documents.size()),
+                        : all(
+                                Verdict.again(
+                                        "an answer for " + items.size() + " documents instead of " + documents.size()),
                                 documents);
             } catch (IOException malformed) {
                 return all(Verdict.again("an answer that is not what _bulk returns"), documents);
@@ -142,8 +147,8 @@ final class BulkClient {
         if (status == 200) {
             return Verdict.STORED;
         }
-        if (status == 408 || status == 429 || status >= 500) {
-            return Verdict.again("HTTP " + status);
+        if (status == 408 || status == 429 || status >= 500 || passes(answer)) {
+            return Verdict.again(detail(answer));
         }
         return switch (status) {
             case 401 -> unauthenticated();
@@ -161,10 +166,12 @@ final class BulkClient {
         if (status >= 200 && status < 300) {
             return Verdict.STORED;
         }
-        if (status == 409) {
+        if (status == 409 && type.equals("version_conflict_engine_exception")) {
             return Verdict.NEWER;
         }
-        if (status < 400 || status == 429 || status >= 500 || PASSING.contains(type)) {
+        // 404 and 409 of anything but the index and the version are a shard's that is moving or not yet there.
+        boolean ofAShard = status == 409 || status == 404 && !type.equals("index_not_found_exception");
+        if (status < 400 || status == 408 || status == 429 || status >= 500 || ofAShard || PASSING.contains(type)) {
             return Verdict.again(detail);
         }
         if (status == 401) {
@@ -195,17 +202,19 @@ final class BulkClient {
     }
 
     private Verdict missing() {
-        return Verdict.refused("Elasticsearch has no index '" + index + "' and no template that creates it: apply "
-                + "conf/elasticsearch/" + index + ".json with PUT /_index_template/" + index + ", or create the index");
+        return Verdict.refused("Elasticsearch has no index '" + index + "' and no template that creates it: run "
+                + "`make prepare`, or create the index");
     }
 
     private static Verdict again(Throwable error) {
         Throwable cause = error instanceof CompletionException && error.getCause() != null ? error.getCause() : error;
-        return Verdict.again(cause.getClass().getSimpleName() + (cause.getMessage() == null ? "" : ": " + cause.getMessage()));
+        return Verdict.again(
+                cause.getClass().getSimpleName() + (cause.getMessage() == null ? "" : ": " + cause.getMessage()));
     }
 
     private HttpRequest.Builder request(String path) {
-        HttpRequest.Builder request = HttpRequest.newBuilder(URI.create(url + path)).timeout(timeout);
+        HttpRequest.Builder request =
+                HttpRequest.newBuilder(URI.create(url + path)).timeout(timeout);
         return apiKey == null ? request : request.header("Authorization", "ApiKey " + apiKey);
     }
 
@@ -243,12 +252,21 @@ final class BulkClient {
         return items;
     }
 
-    /** Why a request as a whole was rejected. */
+    private static boolean passes(HttpResponse<byte[]> answer) {
+        return PASSING.contains(error(answer).path("type").asText());
+    }
+
+    /** Why a request as a whole was not taken. */
     private static String detail(HttpResponse<byte[]> answer) {
+        JsonNode error = error(answer);
+        return "HTTP " + answer.statusCode() + (error.has("type") ? " " + detail(error) : "");
+    }
+
+    private static JsonNode error(HttpResponse<byte[]> answer) {
         try {
-            return "HTTP " + answer.statusCode() + " " + detail(JSON.readTree(answer.body()).path("error"));
+            return JSON.readTree(answer.body()).path("error");
         } catch (IOException notJson) {
-            return "HTTP " + answer.statusCode();
+            return MissingNode.getInstance();
         }
     }
 

@@ -1,5 +1,6 @@
 package citystream.elasticsearch;
 
+import citystream.elasticsearch.Document.Source;
 import java.io.IOException;
 import java.io.Serializable;
 import java.io.UncheckedIOException;
@@ -10,7 +11,6 @@ import java.time.format.DateTimeFormatter;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
-
 import org.apache.flink.api.connector.sink2.SinkWriter;
 import org.apache.flink.connector.base.sink.writer.ElementConverter;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonFactory;
@@ -26,12 +26,10 @@ import org.apache.flink.table.types.logical.LogicalType;
 import org.apache.flink.table.types.logical.LogicalTypeRoot;
 import org.apache.flink.table.types.logical.RowType;
 
-import citystream.elasticsearch.Document.Source;
-
 /**
  * A row as a document. Columns whose name begins with an underscore are about the document: {@code _id} and
- * {@code _version} are required, {@code _topic}, {@code _partition} and {@code _offset} say where the record came
- * from. All others are its body; those that are null are left out.
+ * {@code _version} are required, {@code _topic}, {@code _partition} and {@code _offset} say where the record came from.
+ * All others are its body; those that are null are left out.
  */
 final class DocumentConverter implements ElementConverter<RowData, Document> {
 
@@ -71,7 +69,8 @@ final class DocumentConverter implements ElementConverter<RowData, Document> {
         Object from = topic.getFieldOrNull(row);
         Source source = from == null
                 ? Source.UNKNOWN
-                : new Source(from.toString(), (Integer) partition.getFieldOrNull(row), (Long) offset.getFieldOrNull(row));
+                : new Source(
+                        from.toString(), (Integer) partition.getFieldOrNull(row), (Long) offset.getFieldOrNull(row));
         return new Document(key == null ? "" : text(key), number == null ? -1 : (Long) number, json(row), source, 0);
     }
 
@@ -120,7 +119,8 @@ final class DocumentConverter implements ElementConverter<RowData, Document> {
             case DOUBLE -> (value, json) -> json.writeNumber((Double) value);
             case DECIMAL -> (value, json) -> json.writeNumber(((DecimalData) value).toBigDecimal());
             case CHAR, VARCHAR -> (value, json) -> json.writeString(text(value));
-            case DATE -> (value, json) -> json.writeString(LocalDate.ofEpochDay((Integer) value).toString());
+            case DATE -> (value, json) ->
+                    json.writeString(LocalDate.ofEpochDay((Integer) value).toString());
             case TIMESTAMP_WITH_LOCAL_TIME_ZONE -> (value, json) ->
                     json.writeString(MILLISECONDS.format(((TimestampData) value).toInstant()) + "Z");
             case TIMESTAMP_WITHOUT_TIME_ZONE -> (value, json) ->

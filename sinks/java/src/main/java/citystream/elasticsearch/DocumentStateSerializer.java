@@ -1,13 +1,11 @@
 package citystream.elasticsearch;
 
+import citystream.elasticsearch.Document.Source;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
-
 import org.apache.flink.connector.base.sink.writer.AsyncSinkWriterStateSerializer;
-
-import citystream.elasticsearch.Document.Source;
 
 /** Documents that a checkpoint found waiting in the buffer. */
 final class DocumentStateSerializer extends AsyncSinkWriterStateSerializer<Document> {

@@ -1,7 +1,6 @@
 package citystream.elasticsearch;
 
 import java.io.IOException;
-
 import org.apache.flink.runtime.throwable.ThrowableAnnotation;
 import org.apache.flink.runtime.throwable.ThrowableType;
 

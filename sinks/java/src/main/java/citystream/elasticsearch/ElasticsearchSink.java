@@ -5,7 +5,6 @@ import java.net.URI;
 import java.net.URISyntaxException;
 import java.util.Collection;
 import java.util.List;
-
 import org.apache.flink.api.connector.sink2.StatefulSinkWriter;
 import org.apache.flink.api.connector.sink2.WriterInitContext;
 import org.apache.flink.connector.base.sink.AsyncSinkBase;
@@ -34,21 +33,21 @@ import org.apache.flink.table.types.logical.RowType;
  * <ul>
  *   <li>201, 200: stored. 409: the index has a newer one, so this one is done as well.
  *   <li>429, 5xx, a timeout, a lost connection, an answer that makes no sense: sent again after an exponential backoff
- *       with jitter, for as long as it takes, with fewer documents under way; then backpressure. Never a drop, never
- *       a failed job.
+ *       with jitter, for as long as it takes, with fewer documents under way; then backpressure. Never a drop, never a
+ *       failed job.
  *   <li>Any other 4xx on one document (a field of the wrong type, one the strict mapping does not know, an id that is
  *       too long): a dead letter with Elasticsearch's reason. The document is done when Kafka has acknowledged it.
  *   <li>401, 403, an index with neither existence nor template, a closed one: the job fails, without restarts, with one
  *       sentence that says what to change; after half a minute, which an Elasticsearch that starts may need.
  * </ul>
  *
- * <p><b>Checkpoints.</b> What is buffered goes into the checkpoint, what is under way is waited for. While Elasticsearch
- * is away no checkpoint completes once the buffer is full, so a job must tolerate failed checkpoints
+ * <p><b>Checkpoints.</b> What is buffered goes into the checkpoint, what is under way is waited for. While
+ * Elasticsearch is away no checkpoint completes once the buffer is full, so a job must tolerate failed checkpoints
  * ({@code execution.checkpointing.tolerable-failed-checkpoints}) if it is to outlast an outage longer than the
  * checkpoint timeout. At most {@code maxInFlight} batches are under way, and about two more wait in the buffer.
  *
- * <p><b>Metrics.</b> {@code numRecordsSend} (sent, each attempt), {@code numRecordsSendErrors} and {@code retries} (to be
- * sent again); of the documents that are done {@code documentsStored}, {@code documentsNewer} (409) and
+ * <p><b>Metrics.</b> {@code numRecordsSend} (sent, each attempt), {@code numRecordsSendErrors} and {@code retries} (to
+ * be sent again); of the documents that are done {@code documentsStored}, {@code documentsNewer} (409) and
  * {@code documentsRejected} (dead letters); {@code bulkMilliseconds} (the last bulk request).
  */
 public final class ElasticsearchSink extends AsyncSinkBase<RowData, Document> {
@@ -84,8 +83,17 @@ public final class ElasticsearchSink extends AsyncSinkBase<RowData, Document> {
             long maxTimeInBufferMs,
             String deadLetterBootstrapServers,
             String deadLetterTopic) {
-        this(url, apiKey, index, row, maxBatchSize, maxBatchBytes, maxInFlight, maxTimeInBufferMs,
-                () -> new KafkaDeadLetters(deadLetterBootstrapServers, deadLetterTopic), Tuning.DEFAULT);
+        this(
+                url,
+                apiKey,
+                index,
+                row,
+                maxBatchSize,
+                maxBatchBytes,
+                maxInFlight,
+                maxTimeInBufferMs,
+                () -> new KafkaDeadLetters(deadLetterBootstrapServers, deadLetterTopic, index),
+                Tuning.DEFAULT);
     }
 
     ElasticsearchSink(
@@ -99,8 +107,14 @@ public final class ElasticsearchSink extends AsyncSinkBase<RowData, Document> {
             long maxTimeInBufferMs,
             DeadLetters.Factory deadLetters,
             Tuning tuning) {
-        super(new DocumentConverter((RowType) row.getLogicalType()), maxBatchSize, maxInFlight, 2 * maxBatchSize,
-                maxBatchBytes, maxTimeInBufferMs, maxBatchBytes);
+        super(
+                new DocumentConverter((RowType) row.getLogicalType()),
+                maxBatchSize,
+                maxInFlight,
+                2 * maxBatchSize,
+                maxBatchBytes,
+                maxTimeInBufferMs,
+                maxBatchBytes);
         this.url = checkedUrl(url);
         this.apiKey = checkedKey(apiKey);
         this.index = index;
@@ -117,8 +131,14 @@ public final class ElasticsearchSink extends AsyncSinkBase<RowData, Document> {
     @Override
     public StatefulSinkWriter<RowData, BufferedRequestState<Document>> restoreWriter(
             WriterInitContext context, Collection<BufferedRequestState<Document>> state) throws IOException {
-        return new ElasticsearchWriter(getElementConverter(), context, configuration(), state,
-                threads -> new BulkClient(url, apiKey, index, tuning.requestTimeout(), threads), deadLetters, tuning);
+        return new ElasticsearchWriter(
+                getElementConverter(),
+                context,
+                configuration(),
+                state,
+                threads -> new BulkClient(url, apiKey, index, tuning.requestTimeout(), threads),
+                deadLetters,
+                tuning);
     }
 
     @Override
@@ -153,21 +173,25 @@ public final class ElasticsearchSink extends AsyncSinkBase<RowData, Document> {
         boolean plain;
         try {
             URI uri = new URI(url);
-            plain = List.of("http", "https").contains(uri.getScheme()) && uri.getHost() != null && uri.getUserInfo() == null;
+            plain = List.of("http", "https").contains(uri.getScheme())
+                    && uri.getHost() != null
+                    && uri.getUserInfo() == null;
         } catch (URISyntaxException malformed) {
             plain = false;
         }
         if (!plain) {
-            throw new IllegalArgumentException("ELASTICSEARCH_URL must be http://HOST:PORT or https://HOST:PORT, without "
-                    + "a user or password: those go into ELASTICSEARCH_API_KEY");
+            throw new IllegalArgumentException(
+                    "ELASTICSEARCH_URL must be http://HOST:PORT or https://HOST:PORT, without "
+                            + "a user or password: those go into ELASTICSEARCH_API_KEY");
         }
         return url.replaceAll("/+$", "");
     }
 
     private static String checkedKey(String apiKey) {
         if (apiKey != null && !apiKey.matches("[A-Za-z0-9+/_=-]+")) {
-            throw new IllegalArgumentException("ELASTICSEARCH_API_KEY has characters that an encoded API key never has: "
-                    + "take the field 'encoded' of Elasticsearch's answer");
+            throw new IllegalArgumentException(
+                    "ELASTICSEARCH_API_KEY has characters that an encoded API key never has: "
+                            + "take the field 'encoded' of Elasticsearch's answer");
         }
         return apiKey;
     }

@@ -11,7 +11,6 @@ import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Collectors;
-
 import org.apache.flink.api.common.operators.MailboxExecutor;
 import org.apache.flink.api.connector.sink2.WriterInitContext;
 import org.apache.flink.connector.base.sink.writer.AsyncSinkWriter;
@@ -72,8 +71,13 @@ final class ElasticsearchWriter extends AsyncSinkWriter<RowData, Document> {
             DeadLetters.Factory deadLetters,
             Tuning tuning)
             throws IOException {
-        super(converter, context, configuration, resized(states, configuration.getMaxBatchSizeInBytes()),
-                new SimpleBatchCreator<>(configuration.getMaxBatchSizeInBytes()), buffer);
+        super(
+                converter,
+                context,
+                configuration,
+                resized(states, configuration.getMaxBatchSizeInBytes()),
+                new SimpleBatchCreator<>(configuration.getMaxBatchSizeInBytes()),
+                buffer);
         this.buffer = buffer;
         this.maxBatchBytes = configuration.getMaxBatchSizeInBytes();
         this.mailbox = context.getMailboxExecutor();
@@ -166,16 +170,20 @@ final class ElasticsearchWriter extends AsyncSinkWriter<RowData, Document> {
         for (int i = 0; i < verdicts.size(); i++) {
             if (verdicts.get(i).kind() == Verdict.Kind.REJECTED) {
                 int place = i;
-                letters.add(deadLetters.send(documents.get(i), verdicts.get(i).detail())
+                letters.add(deadLetters
+                        .send(documents.get(i), verdicts.get(i).detail())
                         .handle((done, error) -> {
                             if (error != null) {
-                                settled.set(place, Verdict.again("the dead letter could not be written: " + error.getMessage()));
+                                settled.set(
+                                        place,
+                                        Verdict.again("the dead letter could not be written: " + error.getMessage()));
                             }
                             return null;
                         }));
             }
         }
-        return CompletableFuture.allOf(letters.toArray(CompletableFuture[]::new)).thenApply(done -> settled);
+        return CompletableFuture.allOf(letters.toArray(CompletableFuture[]::new))
+                .thenApply(done -> settled);
     }
 
     private void settle(List<Document> documents, List<Verdict> verdicts, ResultHandler<Document> handler) {
@@ -212,8 +220,13 @@ final class ElasticsearchWriter extends AsyncSinkWriter<RowData, Document> {
         retries.inc(again.size());
         int attempts = again.stream().mapToInt(Document::attempts).max().getAsInt();
         long delay = tuning.backoffMillis(attempts);
-        LOG.warn("Elasticsearch did not take {} of {} documents ({}); attempt {} follows in {} ms", again.size(),
-                documents.size(), (refusal == null ? problem : refusal).detail(), attempts + 1, delay);
+        LOG.warn(
+                "Elasticsearch did not take {} of {} documents ({}); attempt {} follows in {} ms",
+                again.size(),
+                documents.size(),
+                (refusal == null ? problem : refusal).detail(),
+                attempts + 1,
+                delay);
         threads.schedule(() -> handler.retryForEntries(again), delay, TimeUnit.MILLISECONDS);
     }
 

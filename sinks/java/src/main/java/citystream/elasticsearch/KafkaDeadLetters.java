@@ -1,61 +1,64 @@
 package citystream.elasticsearch;
 
-import java.io.IOException;
-import java.io.UncheckedIOException;
+import citystream.records.DeadLetter;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.Instant;
-import java.time.ZoneOffset;
-import java.time.format.DateTimeFormatter;
-import java.util.Arrays;
-import java.util.Base64;
-import java.util.Map;
+import java.util.Properties;
+import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.function.Supplier;
-
 import org.apache.flink.kafka.shaded.org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.flink.kafka.shaded.org.apache.kafka.clients.producer.Producer;
 import org.apache.flink.kafka.shaded.org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.flink.kafka.shaded.org.apache.kafka.common.serialization.ByteArraySerializer;
-import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonFactory;
-import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonGenerator;
-import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.util.ByteArrayBuilder;
 
 /**
- * Dead letters on a Kafka topic, acknowledged by all replicas. The producer is made with the first of them, on a
- * thread of its own, because Kafka's {@code send} blocks while no broker answers.
+ * Dead letters on a Kafka topic, acknowledged by all replicas. The producer is made with the first of them, on a thread
+ * of its own, because Kafka's {@code send} blocks while no broker answers.
  */
 final class KafkaDeadLetters implements DeadLetters {
 
-    /** Of a larger document only the beginning is kept, so that its letter passes a broker's 1 MB limit. */
-    static final int MAX_RAW_BYTES = 512 * 1024;
-
-    private static final JsonFactory JSON = new JsonFactory();
-    private static final DateTimeFormatter MILLISECONDS =
-            DateTimeFormatter.ofPattern("uuuu-MM-dd'T'HH:mm:ss.SSS'Z'").withZone(ZoneOffset.UTC);
+    /** A longer key is replaced by its hash: Elasticsearch refuses an id of more than 512 bytes. */
+    private static final int MAX_KEY_BYTES = 1024;
 
     private final String topic;
+    private final String index;
     private final Supplier<Producer<byte[], byte[]>> connect;
     private final ExecutorService thread;
     private Producer<byte[], byte[]> producer;
 
-    KafkaDeadLetters(String bootstrapServers, String topic) {
-        this(topic, () -> new KafkaProducer<>(
-                Map.of("bootstrap.servers", bootstrapServers, "acks", "all", "enable.idempotence", true,
-                        "max.block.ms", 20_000, "delivery.timeout.ms", 60_000, "request.timeout.ms", 20_000),
-                new ByteArraySerializer(), new ByteArraySerializer()));
+    KafkaDeadLetters(String bootstrapServers, String topic, String index) {
+        this(
+                topic,
+                index,
+                () -> new KafkaProducer<>(
+                        properties(bootstrapServers), new ByteArraySerializer(), new ByteArraySerializer()));
     }
 
-    KafkaDeadLetters(String topic, Supplier<Producer<byte[], byte[]>> connect) {
+    KafkaDeadLetters(String topic, String index, Supplier<Producer<byte[], byte[]>> connect) {
         this.topic = topic;
+        this.index = index;
         this.connect = connect;
         this.thread = Executors.newSingleThreadExecutor(task -> {
             Thread made = new Thread(task, "elasticsearch-dead-letters");
             made.setDaemon(true);
             return made;
         });
+    }
+
+    private static Properties properties(String bootstrapServers) {
+        Properties properties = new Properties();
+        properties.put("bootstrap.servers", bootstrapServers);
+        properties.put("acks", "all");
+        properties.put("enable.idempotence", true);
+        properties.put("max.request.size", DeadLetter.MAX_BYTES);
+        properties.put("max.block.ms", 20_000);
+        properties.put("delivery.timeout.ms", 60_000);
+        properties.put("request.timeout.ms", 20_000);
+        return properties;
     }
 
     @Override
@@ -66,9 +69,16 @@ final class KafkaDeadLetters implements DeadLetters {
                 if (producer == null) {
                     producer = connect.get();
                 }
-                byte[] key = document.id().getBytes(StandardCharsets.UTF_8);
-                byte[] letter = letter(document, detail, Instant.now());
-                producer.send(new ProducerRecord<>(topic, key, letter), (metadata, error) -> {
+                Document.Source source = document.source();
+                DeadLetter letter = new DeadLetter(
+                        "document-rejected",
+                        detail,
+                        source.topic(),
+                        source.partition(),
+                        source.offset(),
+                        document.body());
+                byte[] value = letter.json(Instant.now());
+                producer.send(new ProducerRecord<>(topic, key(document, letter), value), (metadata, error) -> {
                     if (error == null) {
                         stored.complete(null);
                     } else {
@@ -82,30 +92,18 @@ final class KafkaDeadLetters implements DeadLetters {
         return stored;
     }
 
-    static byte[] letter(Document document, String detail, Instant seenAt) {
-        byte[] raw = document.body();
-        String why = detail;
-        if (raw.length > MAX_RAW_BYTES) {
-            why += " (raw_base64 holds the first " + MAX_RAW_BYTES + " of " + raw.length + " bytes)";
-            raw = Arrays.copyOf(raw, MAX_RAW_BYTES);
-        }
-        Document.Source source = document.source();
-        try (ByteArrayBuilder bytes = new ByteArrayBuilder();
-                JsonGenerator json = JSON.createGenerator(bytes)) {
-            json.writeStartObject();
-            json.writeStringField("reason", "document-rejected");
-            json.writeStringField("detail", why);
-            json.writePOJOField("topic", source.topic());
-            json.writePOJOField("partition", source.partition());
-            json.writePOJOField("offset", source.offset());
-            json.writeStringField("raw_base64", Base64.getEncoder().encodeToString(raw));
-            json.writeStringField("seen_at", MILLISECONDS.format(seenAt));
-            json.writeEndObject();
-            json.flush();
-            return bytes.toByteArray();
-        } catch (IOException impossible) {
-            throw new UncheckedIOException(impossible);
-        }
+    /**
+     * The same for the same refusal, however often it is written: the record's place and the index, which took another
+     * document of it perhaps; where the record is not known, the document's id and version.
+     */
+    private byte[] key(Document document, DeadLetter letter) {
+        String key = letter.topic() == null
+                ? String.join("|", index, Long.toString(document.version()), document.id())
+                : letter.key() + '|' + index;
+        byte[] bytes = key.getBytes(StandardCharsets.UTF_8);
+        return bytes.length <= MAX_KEY_BYTES
+                ? bytes
+                : UUID.nameUUIDFromBytes(bytes).toString().getBytes(StandardCharsets.UTF_8);
     }
 
     /** Does not wait: what is not acknowledged is not counted as done either. */

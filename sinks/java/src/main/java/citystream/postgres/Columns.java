@@ -78,7 +78,8 @@ final class Columns {
             case DECIMAL:
                 int digits = LogicalTypeChecks.getPrecision(type);
                 int scale = LogicalTypeChecks.getScale(type);
-                return (row, to) -> to.putAscii(row.getDecimal(at, digits, scale).toBigDecimal().toPlainString());
+                return (row, to) -> to.putAscii(
+                        row.getDecimal(at, digits, scale).toBigDecimal().toPlainString());
             case TIMESTAMP_WITHOUT_TIME_ZONE:
                 int precision = LogicalTypeChecks.getPrecision(type);
                 return (row, to) -> to.putTimestamp(micros(row.getTimestamp(at, precision)));
@@ -95,7 +96,10 @@ final class Columns {
         }
     }
 
-    /** A column as a number that grows with it: integers as they are, dates as days, timestamps as microseconds; null is least. */
+    /**
+     * A column as a number that grows with it: integers as they are, dates as days, timestamps as microseconds; null is
+     * least.
+     */
     static ToLongFunction<RowData> number(RowType type, String column) {
         int at = position(type, column);
         LogicalType columnType = type.getTypeAt(at);
@@ -121,7 +125,8 @@ final class Columns {
     private static int position(RowType type, String column) {
         int at = type.getFieldIndex(column);
         if (at < 0) {
-            throw new IllegalArgumentException("The rows have no column %s, only %s".formatted(column, type.getFieldNames()));
+            throw new IllegalArgumentException(
+                    "The rows have no column %s, only %s".formatted(column, type.getFieldNames()));
         }
         return at;
     }
@@ -138,6 +143,8 @@ final class Columns {
     }
 
     static String quoted(List<String> names) {
-        return names.stream().map(name -> '"' + name.replace("\"", "\"\"") + '"').collect(Collectors.joining(", "));
+        return names.stream()
+                .map(name -> '"' + name.replace("\"", "\"\"") + '"')
+                .collect(Collectors.joining(", "));
     }
 }

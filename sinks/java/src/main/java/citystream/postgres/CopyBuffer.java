@@ -8,8 +8,9 @@ import org.apache.flink.table.data.StringData;
 import org.apache.flink.table.data.binary.BinaryStringData;
 
 /**
- * A growing byte buffer that speaks PostgreSQL's COPY text format: fields end with a tab, rows with a newline, {@code \N} is
- * null, and backslash, tab, newline and carriage return are escaped. Strings are copied as the UTF-8 bytes they are.
+ * A growing byte buffer that speaks PostgreSQL's COPY text format: fields end with a tab, rows with a newline,
+ * {@code \N} is null, and backslash, tab, newline and carriage return are escaped. Strings are copied as the UTF-8
+ * bytes they are.
  */
 final class CopyBuffer {
     private static final long MICROS_PER_DAY = 86_400_000_000L;
@@ -88,8 +89,8 @@ final class CopyBuffer {
     }
 
     /**
-     * Numbers with up to seven decimals, as coordinates are, digit by digit: a quotient of two exact doubles is rounded as the
-     * server rounds the digits, so equal here is equal there. Others as Java writes them.
+     * Numbers with up to seven decimals, as coordinates are, digit by digit: a quotient of two exact doubles is rounded
+     * as the server rounds the digits, so equal here is equal there. Others as Java writes them.
      */
     void putDouble(double value) {
         long scaled = Math.round(value * 1e7);

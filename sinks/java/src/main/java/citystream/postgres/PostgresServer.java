@@ -9,15 +9,18 @@ import org.postgresql.Driver;
 
 /** Where PostgreSQL is and who asks. Neither {@link #toString()} nor any error tells the password. */
 record PostgresServer(String url, String user, String password) implements Serializable {
+    private static final int CONNECT_SECONDS = 10;
+
     PostgresServer {
         if (!url.startsWith("jdbc:postgresql:")) {
-            throw new IllegalArgumentException("A JDBC URL starts with jdbc:postgresql: (jdbc:postgresql://host:port/database)");
+            throw new IllegalArgumentException(
+                    "A JDBC URL starts with jdbc:postgresql: (jdbc:postgresql://host:port/database)");
         }
     }
 
     /**
-     * Opens a session that notices when the other side is gone: a dead server within {@code patience}, a dead client within
-     * seconds, and no lock is waited for or held idly for long.
+     * Opens a session that notices when the other side is gone: a dead server within {@code patience}, a dead client
+     * within seconds, and no lock is waited for or held idly for long.
      */
     Connection connect(String application, int patienceSeconds) throws SQLException {
         Properties properties = new Properties();
@@ -25,10 +28,11 @@ record PostgresServer(String url, String user, String password) implements Seria
         properties.setProperty("password", password);
         properties.setProperty("ApplicationName", application);
         properties.setProperty("tcpKeepAlive", "true");
-        properties.setProperty("connectTimeout", "10");
-        properties.setProperty("loginTimeout", "10");
+        properties.setProperty("connectTimeout", Integer.toString(CONNECT_SECONDS));
+        properties.setProperty("loginTimeout", Integer.toString(CONNECT_SECONDS * hosts()));
         properties.setProperty("socketTimeout", Integer.toString(patienceSeconds));
-        // Not through DriverManager: it knows only drivers of the class loader that asked it first, which on a cluster is
+        // Not through DriverManager: it knows only drivers of the class loader that asked it first, which on a cluster
+        // is
         // that of an earlier job.
         Connection connection = new Driver().connect(url, properties);
         try (Statement statement = connection.createStatement()) {
@@ -43,6 +47,11 @@ record PostgresServer(String url, String user, String password) implements Seria
             connection.close();
             throw e;
         }
+    }
+
+    /** How many hosts the URL names: where the first ones don't answer, there must be time for the last. */
+    private int hosts() {
+        return toString().split(",").length;
     }
 
     /** The address without parameters, which may hold secrets. */

@@ -21,19 +21,25 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * One connection that does work in transactions until they are committed. What passes (a lost connection, a restart, a deadlock,
- * a full disk) is waited out with growing pauses, for as long as it takes, and counted in the metric {@code retries}: the job
- * sees backpressure, not a failure. What does not pass (a wrong password, a missing table, a broken constraint) is thrown at
- * once, as a sentence that says what to change.
+ * One connection that does work in transactions until they are committed. What passes (a lost connection, a restart, a
+ * deadlock, a full disk) is waited out with growing pauses, for as long as it takes, and counted in the metric
+ * {@code retries}: the job sees backpressure, not a failure. What does not pass (a wrong password, a missing table, a
+ * broken constraint) is thrown at once, as a sentence that says what to change.
  *
- * <p>The commit whose answer was lost is the reader's trouble: work handed to {@link #transaction} may run again after it was
- * committed, and must find that out by what is in the database.
+ * <p>The commit whose answer was lost is the reader's trouble: work handed to {@link #transaction} may run again after
+ * it was committed, and must find that out by what is in the database.
  */
 final class PostgresSession implements AutoCloseable {
     /** What one transaction does. It throws {@link IOException} for what must end the job. */
     @FunctionalInterface
     interface Work<T> {
         T in(Connection connection) throws SQLException, IOException;
+    }
+
+    /** Upkeep, done in one transaction. */
+    @FunctionalInterface
+    interface Upkeep {
+        void in(Connection connection) throws SQLException;
     }
 
     static final int PATIENCE_SECONDS = 60;
@@ -85,12 +91,44 @@ final class PostgresSession implements AutoCloseable {
                 }
                 retries.inc();
                 long pause = pause(attempt);
-                LOG.warn("Waiting for {} to {}: attempt {} failed ({}), next in {} ms", server, purpose, attempt, brief(e), pause);
+                LOG.warn(
+                        "Waiting for {} to {}: attempt {} failed ({}), next in {} ms",
+                        server,
+                        purpose,
+                        attempt,
+                        brief(e),
+                        pause);
                 Thread.sleep(pause);
             } catch (IOException | RuntimeException e) {
                 disconnect();
                 throw e;
             }
+        }
+    }
+
+    /** Runs work that may as well be done later, once; where it fails it changes nothing, and nobody waits. */
+    void attempt(String purpose, Upkeep work) throws InterruptedException {
+        try {
+            Connection open = connection();
+            open.setNetworkTimeout(Runnable::run, PATIENCE_SECONDS * 1_000);
+            work.in(open);
+            open.commit();
+        } catch (SQLException e) {
+            LOG.info("{} could not {}: {}; it will be tried again", server, purpose, brief(e));
+            rollback();
+            if (Thread.interrupted()) {
+                throw new InterruptedException("Cancelled while waiting for %s to %s".formatted(server, purpose));
+            }
+        }
+    }
+
+    private void rollback() {
+        try {
+            if (connection != null) {
+                connection.rollback();
+            }
+        } catch (SQLException e) {
+            disconnect();
         }
     }
 
@@ -134,7 +172,8 @@ final class PostgresSession implements AutoCloseable {
     }
 
     /** Fails with one sentence when the table or one of these columns is missing. */
-    static void requireColumns(Connection connection, String table, List<String> columns) throws SQLException, IOException {
+    static void requireColumns(Connection connection, String table, List<String> columns)
+            throws SQLException, IOException {
         String present =
                 """
                 SELECT to_regclass(?) IS NOT NULL, ARRAY(
@@ -151,9 +190,8 @@ final class PostgresSession implements AutoCloseable {
                 }
                 String[] missing = (String[]) result.getArray(2).getArray();
                 if (missing.length > 0) {
-                    throw new IOException(
-                            "The PostgreSQL table %s has no column %s: run `make prepare`"
-                                    .formatted(table, String.join(", ", missing)));
+                    throw new IOException("The PostgreSQL table %s has no column %s: run `make prepare`"
+                            .formatted(table, String.join(", ", missing)));
                 }
             }
         }

@@ -16,20 +16,22 @@ import org.apache.flink.table.types.logical.RowType;
 /**
  * The <b>ledger</b>: append-only facts with a natural key, each in its table exactly once.
  *
- * <p><b>Contract.</b> Readers see exactly the rows that completed checkpoints contain, each key once, the first row of a key kept.
- * Nothing is lost, repeated or half visible whatever is killed at whatever moment: TaskManager, JobManager, PostgreSQL, the
- * network between them. While PostgreSQL is away the job waits; it neither fails nor drops. No prepared transaction is used, so
- * no lock outlives a crash and the server needs no setting.
+ * <p><b>Contract.</b> Readers see exactly the rows that completed checkpoints contain, each key once, the first row of
+ * a key kept. Nothing is lost, repeated or half visible whatever is killed at whatever moment: TaskManager, JobManager,
+ * PostgreSQL, the network between them. While PostgreSQL is away the job waits; it neither fails nor drops. No prepared
+ * transaction is used, so no lock outlives a crash and the server needs no setting.
  *
- * <p><b>How.</b> {@linkplain StagedWriter Phase one}: rows go by COPY into a staging table of their own per subtask and checkpoint
- * (an <i>epoch</i>), committed there before the checkpoint's barrier passes. {@linkplain StagedCommitter Phase two}: once the
- * checkpoint is complete, one ordinary transaction inserts the epoch into the ledger, drops its staging table and notes the token
- * as committed, so that committing it again does nothing.
+ * <p><b>How.</b> {@linkplain StagedWriter Phase one}: rows go by COPY into a staging table of their own per subtask and
+ * checkpoint (an <i>epoch</i>), committed there before the checkpoint's barrier passes. {@linkplain StagedCommitter
+ * Phase two}: once the checkpoint is complete, one ordinary transaction inserts the epoch into the ledger and notes the
+ * token as committed, so that committing it again does nothing. The staging table is dropped after that; a reader that
+ * keeps it holds nobody up.
  *
- * <p><b>It needs</b> the schema {@code staging} ({@code sql/postgres/0002_staged_commit.sql}) and a unique key on the table. Without
+ * <p><b>It needs</b> the schema {@code staging} of {@code sql/postgres} and a unique key on the table. Without
  * checkpoints rows appear when the input ends. The key, not the sink, absorbs what the source delivers twice.
  */
-public final class StagedCommitSink implements Sink<RowData>, SupportsCommitter<Epoch>, SupportsWriterState<RowData, Epoch> {
+public final class StagedCommitSink
+        implements Sink<RowData>, SupportsCommitter<Epoch>, SupportsWriterState<RowData, Epoch> {
     private static final long serialVersionUID = 1;
     private static final int CHUNK_BYTES = 4 << 20;
 
@@ -43,8 +45,8 @@ public final class StagedCommitSink implements Sink<RowData>, SupportsCommitter<
     /**
      * @param jdbcUrl {@code jdbc:postgresql://host:port/database}
      * @param table the ledger, with or without its schema
-     * @param name the identity of the job and this sink, kept over restarts and unlike that of any other sink on the server,
-     *     for example {@code deliveries.ledger}
+     * @param name the identity of the job and this sink, kept over restarts and unlike that of any other sink on the
+     *     server, for example {@code JOB.ledger}
      * @param type the rows; its field names are the columns
      * @param timeColumn a TIMESTAMP_LTZ column, from which {@code endToEndSeconds} is measured, or null
      */
@@ -53,7 +55,8 @@ public final class StagedCommitSink implements Sink<RowData>, SupportsCommitter<
         this(new PostgresServer(jdbcUrl, user, password), table, name, type, timeColumn, CHUNK_BYTES);
     }
 
-    StagedCommitSink(PostgresServer server, String table, String name, RowType type, String timeColumn, int chunkBytes) {
+    StagedCommitSink(
+            PostgresServer server, String table, String name, RowType type, String timeColumn, int chunkBytes) {
         this.server = server;
         this.table = table;
         this.name = name;
@@ -78,7 +81,8 @@ public final class StagedCommitSink implements Sink<RowData>, SupportsCommitter<
 
     /** A restored writer starts as a new one does: what it staged is known to the committer and to PostgreSQL. */
     @Override
-    public StatefulSinkWriter<RowData, Epoch> restoreWriter(WriterInitContext context, Collection<Epoch> state) throws IOException {
+    public StatefulSinkWriter<RowData, Epoch> restoreWriter(WriterInitContext context, Collection<Epoch> state)
+            throws IOException {
         return createWriter(context);
     }
 
@@ -89,7 +93,11 @@ public final class StagedCommitSink implements Sink<RowData>, SupportsCommitter<
 
     @Override
     public Committer<Epoch> createCommitter(CommitterInitContext context) {
-        return new StagedCommitter(this, context.metricGroup());
+        return new StagedCommitter(
+                this,
+                context.getTaskInfo().getIndexOfThisSubtask(),
+                context.getTaskInfo().getNumberOfParallelSubtasks(),
+                context.metricGroup());
     }
 
     @Override

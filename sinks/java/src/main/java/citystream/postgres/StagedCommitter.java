@@ -7,18 +7,19 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.util.Collection;
-import java.util.List;
 import org.apache.flink.api.connector.sink2.Committer;
 import org.apache.flink.metrics.Counter;
 import org.apache.flink.metrics.groups.SinkCommitterMetricGroup;
 
 /**
- * Phase two of the {@linkplain StagedCommitSink ledger}: moves each epoch of a completed checkpoint into the table, in one
- * ordinary transaction that also drops its staging table and notes it as committed. Committed again, after a restore or a lost
- * answer, an epoch does nothing.
+ * Phase two of the {@linkplain StagedCommitSink ledger}: moves each epoch of a completed checkpoint into the table, in
+ * one ordinary transaction that also notes it as committed. Committed again, after a restore or a lost answer, an epoch
+ * does nothing. What is then of no more use is {@linkplain Staging#clear cleared up} in transactions of its own, which
+ * hold nobody up.
  *
- * <p>Metrics: {@code rowsInserted}; {@code rowsRepeated}, rows whose key the ledger had already; {@code endToEndSeconds}, the age
- * of the oldest row of the last epoch when it became visible, NaN where rows carry no time.
+ * <p>Metrics: {@code rowsInserted}; {@code rowsRepeated}, rows whose key the ledger had already;
+ * {@code endToEndSeconds}, the age of the oldest row of the last epoch when it became visible, NaN where rows carry no
+ * time.
  */
 final class StagedCommitter implements Committer<Epoch> {
     private static final int ALREADY_COMMITTED = -1;
@@ -27,14 +28,18 @@ final class StagedCommitter implements Committer<Epoch> {
     private static final Duration PATIENCE_PER_ROW = Duration.ofNanos(200_000);
 
     private final StagedCommitSink sink;
+    private final int subtask;
+    private final int parallelism;
     private final String columnList;
     private final PostgresSession session;
     private final Counter rowsInserted;
     private final Counter rowsRepeated;
     private volatile double endToEndSeconds = Double.NaN;
 
-    StagedCommitter(StagedCommitSink sink, SinkCommitterMetricGroup metrics) {
+    StagedCommitter(StagedCommitSink sink, int subtask, int parallelism, SinkCommitterMetricGroup metrics) {
         this.sink = sink;
+        this.subtask = subtask;
+        this.parallelism = parallelism;
         columnList = Columns.quoted(sink.type.getFieldNames());
         session = new PostgresSession(sink.server, sink.name + " committer", "SET statement_timeout = 0", metrics);
         rowsInserted = metrics.counter("rowsInserted");
@@ -62,6 +67,8 @@ final class StagedCommitter implements Committer<Epoch> {
                 endToEndSeconds = (System.currentTimeMillis() - epoch.oldestMillis()) / 1e3;
             }
         }
+        Staging.clear(session);
+        Staging.purge(session, sink.name, subtask, parallelism);
     }
 
     @Override
@@ -71,7 +78,10 @@ final class StagedCommitter implements Committer<Epoch> {
 
     private long commit(Connection connection, Epoch epoch) throws SQLException, IOException {
         long inserted = epoch.rows() == 0 ? 0 : move(connection, epoch);
-        drop(connection, epoch.orphans());
+        // No checkpoint will ask for these, now that one of the attempt that replaced their writers is complete.
+        for (String orphan : epoch.orphans()) {
+            Staging.giveUp(connection, orphan);
+        }
         return inserted;
     }
 
@@ -89,30 +99,16 @@ final class StagedCommitter implements Committer<Epoch> {
         String staged = Staging.table(epoch.token());
         String insert = "INSERT INTO %s (%s) SELECT %s FROM %s ON CONFLICT DO NOTHING";
         long inserted;
-        try (PreparedStatement statement =
-                connection.prepareStatement(insert.formatted(Columns.quoted(sink.table), columnList, columnList, staged))) {
+        try (PreparedStatement statement = connection.prepareStatement(
+                insert.formatted(Columns.quoted(sink.table), columnList, columnList, staged))) {
             inserted = statement.executeLargeUpdate();
         }
-        Staging.update(connection, "DROP TABLE " + staged);
         Staging.update(
                 connection,
                 "UPDATE staging.epochs SET committed_at = clock_timestamp(), inserted = ? WHERE token = ?",
                 inserted,
                 epoch.token());
         return inserted;
-    }
-
-    /** Drops what no checkpoint will ask for, now that one of the attempt that replaced those epochs is complete. */
-    private static void drop(Connection connection, List<String> orphans) throws SQLException {
-        for (String orphan : orphans) {
-            String lock = "SELECT FROM staging.epochs WHERE token = ? AND committed_at IS NULL FOR UPDATE";
-            try (PreparedStatement statement = Staging.prepare(connection, lock, orphan);
-                    ResultSet result = statement.executeQuery()) {
-                if (result.next()) {
-                    Staging.drop(connection, orphan);
-                }
-            }
-        }
     }
 
     private String unknown(Epoch epoch) {

@@ -21,20 +21,25 @@ import org.slf4j.LoggerFactory;
 /**
  * Phase one of the {@linkplain StagedCommitSink ledger}: stages rows, one epoch per checkpoint.
  *
- * <p><b>Chunks.</b> An epoch goes to its staging table in transactions of some megabytes. Each raises the epoch's chunk counter from
- * the number the writer knows, so that sending a chunk again after its commit's answer was lost adds nothing.
+ * <p><b>Chunks.</b> An epoch goes to its staging table in transactions of some megabytes. Each raises the epoch's chunk
+ * counter from the number the writer knows, so that sending a chunk again after its commit's answer was lost adds
+ * nothing.
  *
- * <p><b>The fence.</b> Opening, an attempt puts its id over the older attempts' of its subtasks. An older attempt that lives on can
- * begin no epoch (its id is gone from {@code staging.writers}), continue none and bind none to a checkpoint (its row is gone from
- * {@code staging.epochs}): it fails, with a sentence that says so.
+ * <p><b>The fence.</b> Opening, an attempt puts its id over the older attempts' of its subtasks. An older attempt that
+ * lives on can begin no epoch (its id is gone from {@code staging.writers}), continue none and bind none to a
+ * checkpoint (its row is gone from {@code staging.epochs}): it fails, with a sentence that says so.
  *
- * <p><b>What is dropped, and when.</b> Opening, an attempt finds uncommitted epochs of older ones. Those bound to no checkpoint
- * can be bound no more: they are dropped at once. Those bound to a checkpoint later than the restored one are <i>orphans</i>, unless
- * this attempt is itself the one that should be dead, and the checkpoint completed without it. So they are handed to the committer
- * with the first epoch, and dropped when a checkpoint of this attempt has completed, which only a live attempt sees.
+ * <p><b>What is given up, and when.</b> Opening, an attempt finds uncommitted epochs of older ones. Those bound to no
+ * checkpoint can be bound no more: they are given up at once. Those bound to one are <i>orphans</i>, unless the
+ * restored checkpoint contains them, or this attempt is itself the one that should be dead, and their checkpoint
+ * completed without it. So they are handed to the committer with the first epoch, and given up when a checkpoint of
+ * this attempt has completed, which only a live attempt sees. By then all that the restored checkpoint contains is
+ * committed: committers begin with it. The number of a checkpoint tells nothing: another start of the job, from another
+ * savepoint or from none, counts on from elsewhere.
  *
- * <p>Flink calls {@link #flush}, {@link #prepareCommit} and then {@link #snapshotState} for one checkpoint; at the end of the input
- * the first two come alone, and the snapshot with the final checkpoint, or never where there are no checkpoints.
+ * <p>Flink calls {@link #flush}, {@link #prepareCommit} and then {@link #snapshotState} for one checkpoint; at the end
+ * of the input the first two come alone, and the snapshot with the final checkpoint, or never where there are no
+ * checkpoints.
  */
 final class StagedWriter implements StatefulSinkWriter<RowData, Epoch>, CommittingSinkWriter<RowData, Epoch> {
     private static final Logger LOG = LoggerFactory.getLogger(StagedWriter.class);
@@ -64,7 +69,8 @@ final class StagedWriter implements StatefulSinkWriter<RowData, Epoch>, Committi
     private List<String> orphans = List.of();
     private long lastChunkMillis;
 
-    StagedWriter(StagedCommitSink sink, int subtask, int parallelism, long restoredCheckpoint, SinkWriterMetricGroup metrics)
+    StagedWriter(
+            StagedCommitSink sink, int subtask, int parallelism, long restoredCheckpoint, SinkWriterMetricGroup metrics)
             throws IOException {
         this.sink = sink;
         this.subtask = subtask;
@@ -76,7 +82,9 @@ final class StagedWriter implements StatefulSinkWriter<RowData, Epoch>, Committi
         session = new PostgresSession(sink.server, application(), "SET statement_timeout = '60s'", metrics);
         metrics.setCurrentSendTimeGauge(() -> lastChunkMillis);
         try {
-            orphans = session.transaction("take over %s[%d]".formatted(sink.name, subtask), c -> takeOver(c, restoredCheckpoint));
+            orphans = session.transaction(
+                    "take over %s[%d]".formatted(sink.name, subtask), c -> takeOver(c, restoredCheckpoint));
+            Staging.clear(session);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             throw new IOException("Cancelled while waiting for " + sink.server, e);
@@ -89,7 +97,8 @@ final class StagedWriter implements StatefulSinkWriter<RowData, Epoch>, Committi
     @Override
     public void write(RowData row, Context context) throws IOException, InterruptedException {
         if (row.getRowKind() != RowKind.INSERT && row.getRowKind() != RowKind.UPDATE_AFTER) {
-            throw new IOException("The ledger %s is append-only; it was sent a %s".formatted(sink.table, row.getRowKind()));
+            throw new IOException(
+                    "The ledger %s is append-only; it was sent a %s".formatted(sink.table, row.getRowKind()));
         }
         columns.encode(row, buffer);
         bufferedRows++;
@@ -147,12 +156,14 @@ final class StagedWriter implements StatefulSinkWriter<RowData, Epoch>, Committi
 
     /** Fences older attempts off, ends what they left on the server, and finds the orphans. */
     private List<String> takeOver(Connection connection, long restoredCheckpoint) throws SQLException, IOException {
-        PostgresSession.requireColumns(connection, "staging.writers", List.of("ledger", "subtask", "attempt"));
+        PostgresSession.requireColumns(
+                connection, "staging.writers", List.of("ledger", "subtask", "attempt", "purged_rows"));
         PostgresSession.requireColumns(connection, "staging.epochs", List.of("token", "ledger", "subtask", "attempt"));
         PostgresSession.requireColumns(connection, sink.table, columns.names());
         requireKey(connection);
 
-        // A writer that hangs in the middle of a chunk holds its epoch's locks: end its session rather than wait for it.
+        // A writer that hangs in the middle of a chunk holds its epoch's locks: end its session rather than wait for
+        // it.
         String endSessions =
                 """
                 SELECT pg_terminate_backend(a.pid) FROM staging.writers w
@@ -176,27 +187,24 @@ final class StagedWriter implements StatefulSinkWriter<RowData, Epoch>, Committi
         String pending =
                 """
                 SELECT token, checkpoint_id FROM staging.epochs
-                WHERE ledger = ? AND subtask % ? = ? AND committed_at IS NULL AND (checkpoint_id IS NULL OR checkpoint_id > ?)
-                ORDER BY token FOR UPDATE""";
-        try (PreparedStatement statement =
-                        Staging.prepare(connection, pending, sink.name, parallelism, subtask, restoredCheckpoint);
+                WHERE ledger = ? AND subtask % ? = ? AND committed_at IS NULL ORDER BY token FOR UPDATE""";
+        try (PreparedStatement statement = Staging.prepare(connection, pending, sink.name, parallelism, subtask);
                 ResultSet result = statement.executeQuery()) {
             while (result.next()) {
                 (result.getObject("checkpoint_id") == null ? neverBound : found).add(result.getString("token"));
             }
         }
         for (String unknown : neverBound) {
-            Staging.drop(connection, unknown);
+            Staging.giveUp(connection, unknown);
         }
-        Staging.update(
-                connection,
-                "DELETE FROM staging.epochs WHERE ledger = ? AND subtask % ? = ? AND committed_at < now() - interval '30 days'",
-                sink.name,
-                parallelism,
-                subtask);
         LOG.info(
-                "{}[{}] stages as attempt {} from checkpoint {}: dropped {} unfinished epochs, {} orphans to drop with the next checkpoint",
-                sink.name, subtask, attempt, restoredCheckpoint, neverBound.size(), found.size());
+                "{}[{}] stages as attempt {} from checkpoint {}: gave up {} unfinished epochs, {} may follow with the next checkpoint",
+                sink.name,
+                subtask,
+                attempt,
+                restoredCheckpoint,
+                neverBound.size(),
+                found.size());
         return found;
     }
 
@@ -252,7 +260,8 @@ final class StagedWriter implements StatefulSinkWriter<RowData, Epoch>, Committi
         if (Staging.update(connection, register, token, sink.name, subtask, attempt, bufferedRows) == 0) {
             return false;
         }
-        String create = "CREATE TABLE %s AS SELECT %s FROM %s WITH NO DATA";
+        // Nobody needs statistics of a table that is read once, and autovacuum's lock would keep it from being dropped.
+        String create = "CREATE TABLE %s WITH (autovacuum_enabled = false) AS SELECT %s FROM %s WITH NO DATA";
         Staging.update(
                 connection,
                 create.formatted(Staging.table(token), Columns.quoted(columns.names()), Columns.quoted(sink.table)));
@@ -265,7 +274,8 @@ final class StagedWriter implements StatefulSinkWriter<RowData, Epoch>, Committi
         if (Staging.update(connection, count, bufferedRows, token, chunks) == 1) {
             return true;
         }
-        try (PreparedStatement statement = Staging.prepare(connection, "SELECT chunks FROM staging.epochs WHERE token = ?", token);
+        try (PreparedStatement statement =
+                        Staging.prepare(connection, "SELECT chunks FROM staging.epochs WHERE token = ?", token);
                 ResultSet result = statement.executeQuery()) {
             if (result.next() && result.getInt(1) == chunks + 1) {
                 return false;
@@ -283,11 +293,13 @@ final class StagedWriter implements StatefulSinkWriter<RowData, Epoch>, Committi
     }
 
     private IOException fenced() {
-        return new IOException(
-                "Another attempt of this writer took over %s[%d]: this one may stage nothing more".formatted(sink.name, subtask));
+        return new IOException("Another attempt of this writer took over %s[%d]: this one may stage nothing more"
+                .formatted(sink.name, subtask));
     }
 
-    /** Ends in the attempt, by which a successor finds this session; the whole fits in the 63 bytes PostgreSQL keeps. */
+    /**
+     * Ends in the attempt, by which a successor finds this session; the whole fits in the 63 bytes PostgreSQL keeps.
+     */
     private String application() {
         String ledger = sink.name.replaceAll("[^ -~]", "?");
         return "%s[%d] %s".formatted(ledger.substring(0, Math.min(ledger.length(), 18)), subtask, attempt);

@@ -9,17 +9,19 @@ import org.apache.flink.table.data.RowData;
 import org.apache.flink.table.types.logical.RowType;
 
 /**
- * <b>Totals</b>: rows that are updated, one per key. Also the ledger's {@code upsert} mode, whose rows are visible at once.
+ * <b>Totals</b>: rows that are updated, one per key. Also the ledger's {@code upsert} mode, whose rows are visible at
+ * once.
  *
- * <p><b>Contract.</b> At-least-once delivery, exactly-once result: a row is written when it is newer than, or as new as, the one
- * in the table by its version column, so a replay never shows an older number. Without a version column the first row of a key
- * is kept. A row is visible after a second at the latest, and every row that a checkpoint contains is written before the
- * checkpoint completes. While PostgreSQL is away the job waits; it neither fails nor drops.
+ * <p><b>Contract.</b> At-least-once delivery, exactly-once result: a row is written when it is newer than, or as new
+ * as, the one in the table by its version column, so a replay never shows an older number. Without a version column the
+ * first row of a key is kept. A row is visible after a second at the latest, and every row that a checkpoint contains
+ * is written before the checkpoint completes. While PostgreSQL is away the job waits; it neither fails nor drops.
  *
- * <p><b>How.</b> Rows are folded by key, then sent with COPY into a temporary table and merged from there in one statement, in the
- * order of the key, so that parallel writers lock rows in one order.
+ * <p><b>How.</b> Rows are folded by key, then sent with COPY into a temporary table and merged from there in one
+ * statement, in the order of the key, so that parallel writers lock rows in one order.
  *
- * <p><b>It needs</b> a unique key on exactly the key columns. Versions must grow with the truth, not with the clock of a writer.
+ * <p><b>It needs</b> a unique key on exactly the key columns. Versions must grow with the truth, not with the clock of
+ * a writer.
  */
 public final class UpsertSink implements Sink<RowData> {
     private static final long serialVersionUID = 1;
@@ -39,11 +41,25 @@ public final class UpsertSink implements Sink<RowData> {
      * @param table the table, with or without its schema
      * @param type the rows; its field names are the columns
      * @param keyColumns the columns of the table's unique key
-     * @param versionColumn an INT, BIGINT, DATE or TIMESTAMP column that grows, or null to keep the first row of each key
+     * @param versionColumn an INT, BIGINT, DATE or TIMESTAMP column that grows, or null to keep the first row of each
+     *     key
      */
     public UpsertSink(
-            String jdbcUrl, String user, String password, String table, RowType type, String[] keyColumns, String versionColumn) {
-        this(new PostgresServer(jdbcUrl, user, password), table, type, keyColumns, versionColumn, BATCH_ROWS, BATCH_MILLIS);
+            String jdbcUrl,
+            String user,
+            String password,
+            String table,
+            RowType type,
+            String[] keyColumns,
+            String versionColumn) {
+        this(
+                new PostgresServer(jdbcUrl, user, password),
+                table,
+                type,
+                keyColumns,
+                versionColumn,
+                BATCH_ROWS,
+                BATCH_MILLIS);
     }
 
     UpsertSink(
@@ -74,7 +90,11 @@ public final class UpsertSink implements Sink<RowData> {
     @Override
     public SinkWriter<RowData> createWriter(WriterInitContext context) throws IOException {
         return new UpsertWriter(
-                this, context.getTaskInfo().getIndexOfThisSubtask(), context.getProcessingTimeService(), context.metricGroup());
+                this,
+                context.getJobInfo().getJobName(),
+                context.getTaskInfo().getIndexOfThisSubtask(),
+                context.getProcessingTimeService(),
+                context.metricGroup());
     }
 
     @Override

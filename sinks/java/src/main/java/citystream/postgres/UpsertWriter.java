@@ -43,7 +43,8 @@ final class UpsertWriter implements SinkWriter<RowData> {
     private final Map<ByteBuffer, Folded> batch = new HashMap<>();
     private boolean timerIsSet;
 
-    UpsertWriter(UpsertSink sink, int subtask, ProcessingTimeService clock, SinkWriterMetricGroup metrics) throws IOException {
+    UpsertWriter(UpsertSink sink, String job, int subtask, ProcessingTimeService clock, SinkWriterMetricGroup metrics)
+            throws IOException {
         this.sink = sink;
         this.clock = clock;
         sent = metrics.getNumRecordsSendCounter();
@@ -60,7 +61,8 @@ final class UpsertWriter implements SinkWriter<RowData> {
                 .formatted(BATCH, list, Columns.quoted(sink.table));
         session = new PostgresSession(
                 sink.server,
-                "%s[%d] upsert".formatted(sink.table, subtask),
+                // Begins with the job, by which a second one of its name finds out that it is not alone.
+                "%s.%s[%d]".formatted(job, sink.table, subtask),
                 "SET statement_timeout = '60s'; " + makeBatch,
                 metrics);
         try {
@@ -100,7 +102,8 @@ final class UpsertWriter implements SinkWriter<RowData> {
             return; // the new row follows
         }
         if (row.getRowKind() == RowKind.DELETE) {
-            throw new IOException("The table %s is upserted into, never deleted from; it was sent a DELETE".formatted(sink.table));
+            throw new IOException(
+                    "The table %s is upserted into, never deleted from; it was sent a DELETE".formatted(sink.table));
         }
         sent.inc();
         scratch.clear();

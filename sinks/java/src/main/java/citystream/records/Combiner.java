@@ -17,16 +17,20 @@ import org.apache.flink.table.data.binary.BinaryStringData;
 import org.apache.flink.table.runtime.typeutils.InternalTypeInfo;
 import org.apache.flink.table.types.logical.LogicalType;
 import org.apache.flink.table.types.logical.LogicalTypeRoot;
+import org.apache.flink.table.types.logical.utils.LogicalTypeChecks;
 import org.apache.flink.types.Row;
 
 /**
- * Adds rows up before they are shuffled to Python: one partial sum per (total, day, key) and interval, instead of a row
- * per event. A partial is {@code Row(key STRING, sums Row(count LONG, sum LONG, ...))}, what a keyed Python function
- * takes: the key is total, day (yyyy-MM-dd) and key with {@link #SEPARATOR} between them.
+ * Adds rows up before they are shuffled to Python: one partial sum per (total, bucket, key) and interval, instead of a
+ * row per event. A partial is {@code Row(key STRING, sums Row(records LONG, sum LONG, ...))}, what a keyed Python
+ * function takes: the key is total, bucket and key with {@link #SEPARATOR} between them. A bucket is a day (yyyy-MM-dd)
+ * or a moment, such as that on which a minute began (milliseconds since 1970). {@code records} is how many rows were
+ * added up: sums may be negative and may fall, the number of records only grows.
  *
- * <p>It has no state, and needs none: everything held is sent before a checkpoint's barrier, so a checkpoint never finds
- * a row in here, and what is replayed after a failure is exactly what was not yet counted. It also sends every {@code
- * everyMillis} of processing time, at the end of the input, and a total that has grown to {@link #MAX_KEYS} keys.
+ * <p>It has no state, and needs none: everything held is sent before a checkpoint's barrier, so a checkpoint never
+ * finds a row in here, and what is replayed after a failure is exactly what was not yet counted. It also sends every
+ * {@code everyMillis} of processing time, at the end of the input, and a total that has grown to {@link #MAX_KEYS}
+ * keys.
  *
  * <p>Nothing of a row is kept (a new key is copied), so object reuse is safe. Sums that leave the range of a long fail
  * the job rather than wrap.
@@ -38,17 +42,23 @@ public final class Combiner extends AbstractStreamOperator<Row>
     /** So many keys in one total are sent at once, to bound the heap. */
     static final int MAX_KEYS = 100_000;
 
-    /** A day never holds it and a total's name must not; what comes after the second is the key, whatever it holds. */
+    /**
+     * A bucket never holds it and a total's name must not; what comes after the second is the key, whatever it holds.
+     */
     static final char SEPARATOR = '|';
+
+    /** In place of a moment's precision: the bucket is a day. */
+    private static final int DAYS = -1;
 
     /** So many rows are taken in before whoever adds up the partials has to be there. */
     static final int HEAD_START = 1_000;
 
     private final long everyMillis;
-    private final int dayIndex;
     private final String[] totals;
+    private final int[] bucketIndexes;
     private final int[] keyIndexes;
     private final int[] sumIndexes;
+    private final int[] momentPrecisions;
     private final boolean[] isLong;
     private boolean typed;
 
@@ -56,24 +66,24 @@ public final class Combiner extends AbstractStreamOperator<Row>
     private transient long[] addends;
     private transient boolean timerPending;
     private transient int headStart;
-    private transient int lastDay;
+    private transient long lastDay;
     private transient String lastDayText;
 
     /**
      * @param everyMillis how long a row is held at most
-     * @param dayIndex a DATE column, never null
      * @param totals the names of the totals
-     * @param keyIndexes per total the STRING column of its key, or -1 for a total per day alone; a row whose key is null
-     *     is not part of that total
+     * @param bucketIndexes per total the DATE or TIMESTAMP_LTZ column of its bucket, never null
+     * @param keyIndexes per total the STRING column of its key, or -1 for a total per bucket alone; a row whose key is
+     *     null is not part of that total
      * @param sumIndexes INT or BIGINT columns to add up; null counts as nothing
      */
-    public Combiner(long everyMillis, int dayIndex, String[] totals, int[] keyIndexes, int[] sumIndexes) {
+    public Combiner(long everyMillis, String[] totals, int[] bucketIndexes, int[] keyIndexes, int[] sumIndexes) {
         if (everyMillis <= 0) {
             throw new IllegalArgumentException("The interval must be positive, not " + everyMillis + " ms");
         }
-        if (totals.length == 0 || totals.length != keyIndexes.length) {
-            throw new IllegalArgumentException(
-                    "Each total needs its key: " + totals.length + " totals, " + keyIndexes.length + " keys");
+        if (totals.length == 0 || totals.length != keyIndexes.length || totals.length != bucketIndexes.length) {
+            throw new IllegalArgumentException("Each total needs its bucket and its key: " + totals.length + " totals, "
+                    + bucketIndexes.length + " buckets, " + keyIndexes.length + " keys");
         }
         for (String total : totals) {
             if (total.indexOf(SEPARATOR) >= 0) {
@@ -81,14 +91,15 @@ public final class Combiner extends AbstractStreamOperator<Row>
             }
         }
         this.everyMillis = everyMillis;
-        this.dayIndex = dayIndex;
         this.totals = totals.clone();
+        this.bucketIndexes = bucketIndexes.clone();
         this.keyIndexes = keyIndexes.clone();
         this.sumIndexes = sumIndexes.clone();
+        this.momentPrecisions = new int[totals.length];
         this.isLong = new boolean[sumIndexes.length];
     }
 
-    /** The type of the partials; {@code longs} names the count and the sums. */
+    /** The type of the partials; {@code longs} names the number of records and the sums. */
     public static TypeInformation<Row> outputType(String[] longs) {
         TypeInformation<?>[] types = new TypeInformation<?>[longs.length];
         Arrays.fill(types, Types.LONG);
@@ -101,8 +112,14 @@ public final class Combiner extends AbstractStreamOperator<Row>
         if (!(type instanceof InternalTypeInfo)) {
             throw new IllegalArgumentException("The combiner adds up RowData of a table, not " + type);
         }
-        LogicalType[] columns = ((InternalTypeInfo<?>) type).toRowType().getChildren().toArray(new LogicalType[0]);
-        require(columns, dayIndex, LogicalTypeRoot.DATE);
+        LogicalType[] columns =
+                ((InternalTypeInfo<?>) type).toRowType().getChildren().toArray(new LogicalType[0]);
+        for (int i = 0; i < bucketIndexes.length; i++) {
+            LogicalTypeRoot root = require(
+                    columns, bucketIndexes[i], LogicalTypeRoot.DATE, LogicalTypeRoot.TIMESTAMP_WITH_LOCAL_TIME_ZONE);
+            momentPrecisions[i] =
+                    root == LogicalTypeRoot.DATE ? DAYS : LogicalTypeChecks.getPrecision(columns[bucketIndexes[i]]);
+        }
         for (int index : keyIndexes) {
             if (index != -1) {
                 require(columns, index, LogicalTypeRoot.VARCHAR);
@@ -146,11 +163,6 @@ public final class Combiner extends AbstractStreamOperator<Row>
     @Override
     public void processElement(StreamRecord<RowData> element) throws InterruptedException {
         RowData row = element.getValue();
-        if (row.isNullAt(dayIndex)) {
-            throw new IllegalArgumentException(
-                    "Column " + dayIndex + ", the day, is null: let rows without a day become dead letters");
-        }
-        int day = row.getInt(dayIndex);
         for (int i = 0; i < addends.length; i++) {
             int index = sumIndexes[i];
             addends[i] = row.isNullAt(index) ? 0 : isLong[i] ? row.getLong(index) : row.getInt(index);
@@ -158,9 +170,9 @@ public final class Combiner extends AbstractStreamOperator<Row>
         for (int i = 0; i < partials.length; i++) {
             int index = keyIndexes[i];
             if (index == -1) {
-                add(i, day, BinaryStringData.EMPTY_UTF8);
+                add(i, bucket(row, i), BinaryStringData.EMPTY_UTF8);
             } else if (!row.isNullAt(index)) {
-                add(i, day, (BinaryStringData) row.getString(index));
+                add(i, bucket(row, i), (BinaryStringData) row.getString(index));
             }
         }
         if (!timerPending) {
@@ -183,17 +195,29 @@ public final class Combiner extends AbstractStreamOperator<Row>
      */
     private void awaitReaders() throws InterruptedException {
         for (ResultPartitionWriter writer : getContainingTask().getEnvironment().getAllWriters()) {
-            while (writer instanceof ResultPartition
-                    && ((ResultPartition) writer).getSizeOfQueuedBuffersUnsafe() > 0) {
+            while (writer instanceof ResultPartition && ((ResultPartition) writer).getSizeOfQueuedBuffersUnsafe() > 0) {
                 writer.flushAll();
                 Thread.sleep(20);
             }
         }
     }
 
-    private void add(int total, int day, BinaryStringData key) {
+    /** Days or milliseconds since 1970. */
+    private long bucket(RowData row, int total) {
+        int index = bucketIndexes[total];
+        if (row.isNullAt(index)) {
+            throw new IllegalArgumentException("Column " + index + ", the bucket of " + totals[total]
+                    + ", is null: let rows without a time become dead letters");
+        }
+        int precision = momentPrecisions[total];
+        return precision == DAYS
+                ? row.getInt(index)
+                : row.getTimestamp(index, precision).getMillisecond();
+    }
+
+    private void add(int total, long bucket, BinaryStringData key) {
         Partials p = partials[total];
-        p.add(day, key, addends);
+        p.add(bucket, key, addends);
         if (p.size >= MAX_KEYS) {
             flush(total);
         }
@@ -221,53 +245,56 @@ public final class Combiner extends AbstractStreamOperator<Row>
             Partial partial = p.entries[i];
             long[] sums = partial.sums;
             Row row = new Row(1 + sums.length);
-            row.setField(0, partial.count);
+            row.setField(0, partial.records);
             for (int j = 0; j < sums.length; j++) {
                 row.setField(1 + j, sums[j]);
             }
-            String key = totals[total] + SEPARATOR + dayText(partial.day) + SEPARATOR + partial.key;
+            String key = totals[total] + SEPARATOR + bucketText(total, partial.bucket) + SEPARATOR + partial.key;
             output.collect(new StreamRecord<>(Row.of(key, row)));
         }
         p.clear();
     }
 
-    private String dayText(int day) {
-        if (lastDayText == null || day != lastDay) {
-            lastDay = day;
-            lastDayText = LocalDate.ofEpochDay(day).toString();
+    private String bucketText(int total, long bucket) {
+        if (momentPrecisions[total] != DAYS) {
+            return Long.toString(bucket);
+        }
+        if (lastDayText == null || bucket != lastDay) {
+            lastDay = bucket;
+            lastDayText = LocalDate.ofEpochDay(bucket).toString();
         }
         return lastDayText;
     }
 
     private static final class Partial {
         final int hash;
-        final int day;
+        final long bucket;
         final BinaryStringData key;
         final long[] sums;
-        long count = 1;
+        long records = 1;
 
-        Partial(int hash, int day, BinaryStringData key, long[] sums) {
+        Partial(int hash, long bucket, BinaryStringData key, long[] sums) {
             this.hash = hash;
-            this.day = day;
+            this.bucket = bucket;
             this.key = key;
             this.sums = sums;
         }
     }
 
-    /** A hash map of (day, key), open addressing: found without making an object, sent in order of arrival. */
+    /** A hash map of (bucket, key), open addressing: found without making an object, sent in order of arrival. */
     private static final class Partials {
         private Partial[] table = new Partial[64];
         private Partial[] entries = new Partial[32];
         private int size;
 
-        void add(int day, BinaryStringData key, long[] addends) {
-            int hash = (key.hashCode() * 31 + day) * 0x9E3779B9;
+        void add(long bucket, BinaryStringData key, long[] addends) {
+            int hash = (key.hashCode() * 31 + Long.hashCode(bucket)) * 0x9E3779B9;
             hash ^= hash >>> 16;
             int mask = table.length - 1;
             int at = hash & mask;
             for (Partial p; (p = table[at]) != null; at = (at + 1) & mask) {
-                if (p.hash == hash && p.day == day && p.key.equals(key)) {
-                    p.count++;
+                if (p.hash == hash && p.bucket == bucket && p.key.equals(key)) {
+                    p.records++;
                     long[] sums = p.sums;
                     for (int i = 0; i < sums.length; i++) {
                         sums[i] = Math.addExact(sums[i], addends[i]);
@@ -275,7 +302,7 @@ public final class Combiner extends AbstractStreamOperator<Row>
                     return;
                 }
             }
-            Partial added = new Partial(hash, day, key.copy(), addends.clone());
+            Partial added = new Partial(hash, bucket, key.copy(), addends.clone());
             table[at] = added;
             entries[size++] = added;
             if (size == entries.length) {

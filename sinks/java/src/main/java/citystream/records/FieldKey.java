@@ -9,9 +9,9 @@ import org.apache.flink.table.runtime.typeutils.InternalTypeInfo;
 import org.apache.flink.table.types.logical.VarCharType;
 
 /**
- * A STRING column as a key, in Flink's own binary form: neither hashing nor writing it to state makes a
- * {@link String}. The key is a copy, as the heap backend keeps it while the row it came from lives in memory that is
- * reused. A null becomes the empty key.
+ * A STRING column as a key, in Flink's own binary form: neither hashing nor writing it to state makes a {@link String}.
+ * The key is a copy, as the heap backend keeps it while the row it came from lives in memory that is reused. A null
+ * becomes the empty key.
  */
 public final class FieldKey implements KeySelector<RowData, StringData> {
     private static final long serialVersionUID = 1L;

@@ -13,8 +13,9 @@ import org.apache.flink.table.data.StringData;
 import org.apache.flink.util.Collector;
 
 /**
- * The first row per key goes on; the same key again within the time to live is dropped and counted as {@code
- * duplicates} in the metric group {@code citystream}. The time runs from the first row: repeats don't prolong it.
+ * The first row per key goes on; the same key again within the time to live is dropped and counted as
+ * {@code duplicates} in the metric group {@code citystream}. The time runs from the first row: repeats don't prolong
+ * it.
  *
  * <p>Rows with the empty key (see {@link FieldKey}) all go on: what has no id can't be a duplicate.
  *
@@ -39,15 +40,14 @@ public final class FirstPerKey extends KeyedProcessFunction<StringData, RowData,
     @Override
     public void open(OpenContext context) {
         ValueStateDescriptor<Boolean> descriptor = new ValueStateDescriptor<>("seen", Types.BOOLEAN);
-        descriptor.enableTimeToLive(
-                StateTtlConfig.newBuilder(Duration.ofMillis(ttlMillis))
-                        .updateTtlOnCreateAndWrite()
-                        .neverReturnExpired()
-                        // Heap: two entries looked at per access outpace the one that an access may add.
-                        .cleanupIncrementally(2, false)
-                        // RocksDB: in compaction, asking for the time once per so many entries.
-                        .cleanupInRocksdbCompactFilter(10_000)
-                        .build());
+        descriptor.enableTimeToLive(StateTtlConfig.newBuilder(Duration.ofMillis(ttlMillis))
+                .updateTtlOnCreateAndWrite()
+                .neverReturnExpired()
+                // Heap: two entries looked at per access outpace the one that an access may add.
+                .cleanupIncrementally(2, false)
+                // RocksDB: in compaction, asking for the time once per so many entries.
+                .cleanupInRocksdbCompactFilter(10_000)
+                .build());
         seen = getRuntimeContext().getState(descriptor);
         duplicates = getRuntimeContext().getMetricGroup().addGroup("citystream").counter("duplicates");
     }

@@ -15,10 +15,11 @@ import org.apache.flink.streaming.runtime.tasks.StreamTask;
 /**
  * Lets every record pass, and sees to it that a checkpoint contains the timers of the Python operator before it.
  *
- * <p>A timer that Python sets reaches the task as a mail. Before a checkpoint the Python operator finishes its bundle, so
- * its state is complete, but the mails it has just caused are read after the snapshot (PyFlink 2.2.1): a window restored
- * from that checkpoint holds its records and never fires. PyFlink has a method that registers timers at once, and calls
- * it for watermarks only. This calls it before each snapshot; a mail that comes later finds its timer registered.
+ * <p>A timer that Python sets reaches the task as a mail. Before a checkpoint the Python operator finishes its bundle,
+ * so its state is complete, but the mails it has just caused are read after the snapshot (PyFlink 2.2.1): a window
+ * restored from that checkpoint holds its records and never fires. PyFlink has a method that registers timers at once,
+ * and calls it for watermarks only. This calls it before each snapshot; a mail that comes later finds its timer
+ * registered.
  *
  * <p>It has to be chained behind every Python operator that sets timers or has windows.
  */

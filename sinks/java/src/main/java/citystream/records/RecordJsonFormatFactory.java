@@ -26,7 +26,7 @@ import org.apache.flink.table.types.utils.DataTypeUtils;
  * The table format {@code record-json}: one JSON object per record, and exactly one row per record whatever it holds.
  *
  * <pre>{@code
- * CREATE TABLE deliveries (
+ * CREATE TABLE orders (
  *   order_id STRING, pay INT, complex_id STRING, ...,
  *   raw   BYTES  METADATA FROM 'value.raw'   VIRTUAL,
  *   error STRING METADATA FROM 'value.error' VIRTUAL
@@ -42,18 +42,16 @@ public final class RecordJsonFormatFactory implements DeserializationFormatFacto
 
     public static final String IDENTIFIER = "record-json";
 
-    public static final ConfigOption<List<String>> OPTIONAL =
-            ConfigOptions.key("optional")
-                    .stringType()
-                    .asList()
-                    .defaultValues()
-                    .withDescription("Columns that a record may lack or hold null for; the others are required.");
+    public static final ConfigOption<List<String>> OPTIONAL = ConfigOptions.key("optional")
+            .stringType()
+            .asList()
+            .defaultValues()
+            .withDescription("Columns that a record may lack or hold null for; the others are required.");
 
-    public static final ConfigOption<Integer> MAX_STRING_BYTES =
-            ConfigOptions.key("max-string-bytes")
-                    .intType()
-                    .defaultValue(4096)
-                    .withDescription("The longest string a column takes, in bytes of UTF-8.");
+    public static final ConfigOption<Integer> MAX_STRING_BYTES = ConfigOptions.key("max-string-bytes")
+            .intType()
+            .defaultValue(4096)
+            .withDescription("The longest string a column takes, in bytes of UTF-8.");
 
     @Override
     public String factoryIdentifier() {
@@ -78,8 +76,8 @@ public final class RecordJsonFormatFactory implements DeserializationFormatFacto
         List<String> columns = DataType.getFieldNames(context.getPhysicalRowDataType());
         for (String name : optional) {
             if (!columns.contains(name)) {
-                throw new ValidationException(
-                        "'record-json.optional' names '" + name + "', which is not a column; the columns are " + columns);
+                throw new ValidationException("'record-json.optional' names '" + name
+                        + "', which is not a column; the columns are " + columns);
             }
         }
         int maxStringBytes = options.get(MAX_STRING_BYTES);
@@ -94,7 +92,8 @@ public final class RecordJsonFormatFactory implements DeserializationFormatFacto
 
         static {
             METADATA.put(RecordJsonDeserializationSchema.RAW, DataTypes.BYTES().nullable());
-            METADATA.put(RecordJsonDeserializationSchema.ERROR, DataTypes.STRING().nullable());
+            METADATA.put(
+                    RecordJsonDeserializationSchema.ERROR, DataTypes.STRING().nullable());
         }
 
         private final List<String> optional;
@@ -107,7 +106,8 @@ public final class RecordJsonFormatFactory implements DeserializationFormatFacto
         }
 
         @Override
-        public DeserializationSchema<RowData> createRuntimeDecoder(DynamicTableSource.Context context, DataType physical) {
+        public DeserializationSchema<RowData> createRuntimeDecoder(
+                DynamicTableSource.Context context, DataType physical) {
             List<DataTypes.Field> fields = new ArrayList<>();
             for (String key : metadata) {
                 fields.add(DataTypes.FIELD(key, METADATA.get(key)));

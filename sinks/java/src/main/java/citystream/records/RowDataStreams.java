@@ -5,6 +5,7 @@ import org.apache.flink.streaming.api.datastream.KeyedStream;
 import org.apache.flink.streaming.api.datastream.SingleOutputStreamOperator;
 import org.apache.flink.table.data.RowData;
 import org.apache.flink.table.data.StringData;
+import org.apache.flink.types.Row;
 
 /** What Python can't say, or says clumsily, through the gateway. */
 public final class RowDataStreams {
@@ -16,7 +17,7 @@ public final class RowDataStreams {
     }
 
     /** The letters that a {@link DeadLetterGate} wrote. */
-    public static DataStream<String> deadLetters(SingleOutputStreamOperator<RowData> gate) {
+    public static DataStream<Row> deadLetters(SingleOutputStreamOperator<RowData> gate) {
         return gate.getSideOutput(DeadLetterGate.DEAD_LETTERS);
     }
 }

@@ -12,15 +12,14 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicLong;
-
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 import org.apache.flink.table.data.RowData;
 import org.apache.flink.table.runtime.typeutils.InternalTypeInfo;
 import org.apache.flink.table.types.logical.RowType;
 
 /**
- * Documents per second through the sink in a job of parallelism 2, next to what two plain threads put into {@code _bulk}
- * with bodies made beforehand. Arguments: documents, rounds, batch size, batch bytes, requests in flight.
+ * Documents per second through the sink in a job of parallelism 2, next to what two plain threads put into
+ * {@code _bulk} with bodies made beforehand. Arguments: documents, rounds, batch size, batch bytes, requests in flight.
  */
 final class BulkBench {
 
@@ -38,10 +37,20 @@ final class BulkBench {
         plain(documents / 4, batch);
         for (int round = 1; round <= rounds; round++) {
             double plain = plain(documents, batch);
-            long cpu = ProcessHandle.current().info().totalCpuDuration().orElseThrow().toMillis();
+            long cpu = ProcessHandle.current()
+                    .info()
+                    .totalCpuDuration()
+                    .orElseThrow()
+                    .toMillis();
             double sink = sink(documents, batch, bytes, inFlight);
-            cpu = ProcessHandle.current().info().totalCpuDuration().orElseThrow().toMillis() - cpu;
-            System.out.printf("round %d: _bulk %.0f/s, sink %.0f/s, ratio %.2f; the job's CPU %.1f us per document%n",
+            cpu = ProcessHandle.current()
+                            .info()
+                            .totalCpuDuration()
+                            .orElseThrow()
+                            .toMillis()
+                    - cpu;
+            System.out.printf(
+                    "round %d: _bulk %.0f/s, sink %.0f/s, ratio %.2f; the job's CPU %.1f us per document%n",
                     round, plain, sink, sink / plain, cpu * 1000.0 / documents);
         }
     }
@@ -52,8 +61,11 @@ final class BulkBench {
         for (int start = 0; start < documents; start += batch) {
             StringBuilder body = new StringBuilder();
             for (int i = start; i < Math.min(documents, start + batch); i++) {
-                body.append("{\"index\":{\"_id\":\"").append(name(i)).append("\",\"version\":1,\"version_type\":\"external_gte\"}}\n")
-                        .append(new String(converter.apply(Rows.order(name(i), 1), null).body(), StandardCharsets.UTF_8))
+                body.append("{\"index\":{\"_id\":\"")
+                        .append(name(i))
+                        .append("\",\"version\":1,\"version_type\":\"external_gte\"}}\n")
+                        .append(new String(
+                                converter.apply(Rows.order(name(i), 1), null).body(), StandardCharsets.UTF_8))
                         .append('\n');
             }
             bodies.add(body.toString());
@@ -66,12 +78,16 @@ final class BulkBench {
             List<Future<?>> done = new ArrayList<>();
             for (String body : bodies) {
                 done.add(threads.submit(() -> {
-                    HttpRequest.Builder request = HttpRequest.newBuilder(URI.create(RealServer.URL + "/" + server.index + "/_bulk?filter_path=errors"))
-                            .header("Content-Type", "application/x-ndjson").POST(BodyPublishers.ofString(body));
+                    HttpRequest.Builder request = HttpRequest.newBuilder(
+                                    URI.create(RealServer.URL + "/" + server.index + "/_bulk?filter_path=errors"))
+                            .header("Content-Type", "application/x-ndjson")
+                            .POST(BodyPublishers.ofString(body));
                     if (RealServer.KEY != null) {
                         request.header("Authorization", "ApiKey " + RealServer.KEY);
                     }
-                    if (!http.send(request.build(), BodyHandlers.ofString()).body().contains("\"errors\":false")) {
+                    if (!http.send(request.build(), BodyHandlers.ofString())
+                            .body()
+                            .contains("\"errors\":false")) {
                         throw new IllegalStateException("errors");
                     }
                     return null;
@@ -100,8 +116,17 @@ final class BulkBench {
                         return (RowData) Rows.order(name(number), 1);
                     })
                     .returns(InternalTypeInfo.of(Rows.TYPE.getLogicalType()))
-                    .sinkTo(new ElasticsearchSink(RealServer.URL, RealServer.KEY, server.index, Rows.TYPE, batch, bytes,
-                            inFlight, 1000, Harness.Letters::new, Tuning.DEFAULT));
+                    .sinkTo(new ElasticsearchSink(
+                            RealServer.URL,
+                            RealServer.KEY,
+                            server.index,
+                            Rows.TYPE,
+                            batch,
+                            bytes,
+                            inFlight,
+                            1000,
+                            Harness.Letters::new,
+                            Tuning.DEFAULT));
             FIRST.set(0);
             env.execute();
             double seconds = (System.nanoTime() - FIRST.get()) / 1e9;

@@ -7,7 +7,6 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
 import java.util.stream.IntStream;
-
 import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.api.common.typeinfo.Types;
 import org.apache.flink.api.connector.sink2.Sink;
@@ -59,8 +58,17 @@ class ElasticsearchSinkSuiteTest extends SinkTestSuiteBase<String> {
 
         @Override
         public Sink<String> createSink(TestingSinkSettings settings) {
-            return new ByName(new ElasticsearchSink(RealServer.URL, RealServer.KEY, server.index, Rows.TYPE, 20, 20_000,
-                    2, 50, Harness.Letters::new, Tuning.DEFAULT));
+            return new ByName(new ElasticsearchSink(
+                    RealServer.URL,
+                    RealServer.KEY,
+                    server.index,
+                    Rows.TYPE,
+                    20,
+                    20_000,
+                    2,
+                    50,
+                    Harness.Letters::new,
+                    Tuning.DEFAULT));
         }
 
         @Override
@@ -86,7 +94,9 @@ class ElasticsearchSinkSuiteTest extends SinkTestSuiteBase<String> {
 
         @Override
         public List<String> generateTestData(TestingSinkSettings settings, long seed) {
-            return IntStream.range(0, 200).mapToObj(i -> "order-" + seed + "-" + i).toList();
+            return IntStream.range(0, 200)
+                    .mapToObj(i -> "order-" + seed + "-" + i)
+                    .toList();
         }
 
         @Override
@@ -106,7 +116,8 @@ class ElasticsearchSinkSuiteTest extends SinkTestSuiteBase<String> {
     }
 
     /** The sink, fed by names instead of rows. */
-    record ByName(ElasticsearchSink sink) implements Sink<String>, SupportsWriterState<String, BufferedRequestState<Document>> {
+    record ByName(ElasticsearchSink sink)
+            implements Sink<String>, SupportsWriterState<String, BufferedRequestState<Document>> {
 
         @Override
         public StatefulSinkWriter<String, BufferedRequestState<Document>> createWriter(WriterInitContext context)

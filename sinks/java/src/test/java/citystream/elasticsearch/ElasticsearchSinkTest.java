@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.time.Duration;
-
 import org.apache.flink.configuration.Configuration;
 import org.apache.flink.configuration.RestartStrategyOptions;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
@@ -30,11 +29,14 @@ class ElasticsearchSinkTest {
     @Test
     void namesTheSettingThatIsWrongWithoutItsValue() {
         assertThatThrownBy(() -> sink("http://elastic:secret@localhost:1", null))
-                .hasMessageContaining("ELASTICSEARCH_URL").hasMessageNotContaining("secret");
+                .hasMessageContaining("ELASTICSEARCH_URL")
+                .hasMessageNotContaining("secret");
         assertThatThrownBy(() -> sink("http://elastic:sec ret@localhost:1", null))
-                .hasMessageContaining("ELASTICSEARCH_URL").hasMessageNotContaining("ret@");
+                .hasMessageContaining("ELASTICSEARCH_URL")
+                .hasMessageNotContaining("ret@");
         assertThatThrownBy(() -> sink("http://localhost:1", "secret\n"))
-                .hasMessageContaining("ELASTICSEARCH_API_KEY").hasMessageNotContaining("secret");
+                .hasMessageContaining("ELASTICSEARCH_API_KEY")
+                .hasMessageNotContaining("secret");
     }
 
     /** A job with endless restarts and its objects reused. */
@@ -50,8 +52,17 @@ class ElasticsearchSinkTest {
         env.fromSequence(0, documents - 1)
                 .map(number -> (RowData) Rows.order("o" + number, 1))
                 .returns(InternalTypeInfo.of(Rows.TYPE.getLogicalType()))
-                .sinkTo(new ElasticsearchSink(server.url(), null, "deliveries", Rows.TYPE, 100, 100_000, 2, 100,
-                        () -> new Harness.Letters(), Harness.QUICK));
+                .sinkTo(new ElasticsearchSink(
+                        server.url(),
+                        null,
+                        "deliveries",
+                        Rows.TYPE,
+                        100,
+                        100_000,
+                        2,
+                        100,
+                        () -> new Harness.Letters(),
+                        Harness.QUICK));
         env.execute();
     }
 
@@ -69,7 +80,7 @@ class ElasticsearchSinkTest {
     @Timeout(60)
     void aRefusalEndsTheJobInsteadOfRestartingIt() throws Exception {
         try (FakeElasticsearch server = new FakeElasticsearch()) {
-            server.headStatus = 403;
+            server.indexStatus = 403;
             assertThatThrownBy(() -> run(server, 10)).satisfies(error -> assertThat(
                             ExceptionUtils.findThrowableWithMessage(error, "grant it the privileges index"))
                     .isPresent());

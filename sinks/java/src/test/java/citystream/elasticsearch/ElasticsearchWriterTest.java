@@ -3,6 +3,7 @@ package citystream.elasticsearch;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.util.Collections;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
@@ -11,7 +12,6 @@ import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
-
 import org.apache.flink.connector.base.sink.writer.BufferedRequestState;
 import org.apache.flink.table.data.StringData;
 import org.junit.jupiter.api.AfterEach;
@@ -22,7 +22,9 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** The contract, against a server that fails, is slow or lies: nothing is lost, nothing dropped, nothing fails the job. */
+/**
+ * The contract, against a server that fails, is slow or lies: nothing is lost, nothing dropped, nothing fails the job.
+ */
 @Timeout(30)
 class ElasticsearchWriterTest {
 
@@ -57,10 +59,14 @@ class ElasticsearchWriterTest {
                 trouble("not JSON", (exchange, lines) -> FakeElasticsearch.answer(exchange, 200, "{\"items\":[{")),
                 trouble("an empty answer", (exchange, lines) -> FakeElasticsearch.answer(exchange, 200, "")),
                 trouble("another JSON", (exchange, lines) -> FakeElasticsearch.answer(exchange, 200, "[1, 2]")),
-                trouble("too few items", (exchange, lines) ->
-                        FakeElasticsearch.answer(exchange, 200, "{\"items\":[{\"index\":{\"status\":201}}]}")),
-                trouble("items without a status", (exchange, lines) -> FakeElasticsearch.answer(
-                        exchange, 200, "{\"items\":[" + "{\"index\":{}},".repeat(lines.size() - 1) + "{}]}")),
+                trouble(
+                        "too few items",
+                        (exchange, lines) ->
+                                FakeElasticsearch.answer(exchange, 200, "{\"items\":[{\"index\":{\"status\":201}}]}")),
+                trouble(
+                        "items without a status",
+                        (exchange, lines) -> FakeElasticsearch.answer(
+                                exchange, 200, "{\"items\":[" + "{\"index\":{}},".repeat(lines.size() - 1) + "{}]}")),
                 trouble("a cut connection", (exchange, lines) -> exchange.close()),
                 trouble("a cut answer", (exchange, lines) -> {
                     exchange.sendResponseHeaders(200, 1000);
@@ -137,10 +143,14 @@ class ElasticsearchWriterTest {
     void aRejectedDocumentIsADeadLetter() throws Exception {
         server.then(server.items(id -> id.equals("o3")
                 ? FakeElasticsearch.item(400, "document_parsing_exception", "failed to parse field [pay]")
-                : id.equals("o4") ? FakeElasticsearch.item(400, "strict_dynamic_mapping_exception", "[x] not allowed") : null));
+                : id.equals("o4")
+                        ? FakeElasticsearch.item(400, "strict_dynamic_mapping_exception", "[x] not allowed")
+                        : null));
         try (Harness sink = new Harness(server.url()).write(0, 10).flush()) {
             assertThat(server.documents).hasSize(8);
-            assertThat(sink.letters.written).extracting(letter -> letter.document().id()).containsExactly("o3", "o4");
+            assertThat(sink.letters.written)
+                    .extracting(letter -> letter.document().id())
+                    .containsExactly("o3", "o4");
             assertThat(sink.count("documentsRejected")).isEqualTo(2);
             assertThat(sink.letters.written.get(0).detail())
                     .isEqualTo("document_parsing_exception: failed to parse field [pay]");
@@ -152,7 +162,8 @@ class ElasticsearchWriterTest {
 
     @Test
     void isNotDoneBeforeTheDeadLetterIs() throws Exception {
-        FakeElasticsearch.Scene rejects = server.items(id -> FakeElasticsearch.item(400, "document_parsing_exception", "no"));
+        FakeElasticsearch.Scene rejects =
+                server.items(id -> FakeElasticsearch.item(400, "document_parsing_exception", "no"));
         server.then(rejects).then(rejects).then(rejects);
         try (Harness sink = new Harness(server.url())) {
             sink.letters.failures.add(new IllegalStateException("no broker"));
@@ -167,7 +178,9 @@ class ElasticsearchWriterTest {
     void findsTheOneDocumentThatSpoilsARequest() throws Exception {
         FakeElasticsearch.Scene validating = (exchange, lines) -> {
             if (lines.stream().anyMatch(line -> line.id().equals("o7"))) {
-                FakeElasticsearch.answer(exchange, 400,
+                FakeElasticsearch.answer(
+                        exchange,
+                        400,
                         "{\"error\":{\"type\":\"action_request_validation_exception\",\"reason\":\"id is too long\"}}");
             } else {
                 server.items(id -> null).play(exchange, lines);
@@ -205,11 +218,68 @@ class ElasticsearchWriterTest {
         try (Harness sink = new Harness(server.url())) {
             assertThatThrownBy(() -> sink.write(0, 10).flush())
                     .hasRootCauseInstanceOf(ElasticsearchRefusal.class)
-                    .rootCause().hasMessageContaining("set ELASTICSEARCH_API_KEY")
+                    .rootCause()
+                    .hasMessageContaining("set ELASTICSEARCH_API_KEY")
                     .hasMessageNotContaining(Harness.KEY);
         }
-        server.headStatus = 401;
+        server.indexStatus = 401;
         assertThatThrownBy(() -> new Harness(server.url())).isInstanceOf(ElasticsearchRefusal.class);
+    }
+
+    static Stream<Arguments> longTroubles() {
+        String block =
+                "{\"error\":{\"type\":\"%s\",\"reason\":\"blocked by: [FORBIDDEN/13/cluster read-only / allow delete (api)]\"}}";
+        return Stream.of(
+                trouble(
+                        "a blocked cluster",
+                        (exchange, lines) ->
+                                FakeElasticsearch.answer(exchange, 403, block.formatted("cluster_block_exception"))),
+                trouble(
+                        "no new indices",
+                        (exchange, lines) -> FakeElasticsearch.answer(
+                                exchange, 403, block.formatted("index_create_block_exception"))),
+                trouble("a blocked index", items(403, "cluster_block_exception")),
+                trouble("an index that may not be made yet", items(403, "index_create_block_exception")),
+                trouble("a full disk", items(429, "cluster_block_exception")),
+                trouble("a closed shard", items(404, "index_shard_closed_exception")),
+                trouble("a shard that is nowhere", items(404, "shard_not_found_exception")),
+                trouble("a shard that recovers", items(409, "index_shard_recovering_exception")));
+    }
+
+    private static FakeElasticsearch.Scene items(int status, String type) {
+        return (exchange, lines) -> FakeElasticsearch.answer(
+                exchange,
+                200,
+                "{\"items\":["
+                        + String.join(
+                                ",", Collections.nCopies(lines.size(), FakeElasticsearch.item(status, type, "not now")))
+                        + "]}");
+    }
+
+    /** For longer than a refusal is borne with: thirty pauses, most of 40 ms at least. */
+    @ParameterizedTest(name = "{0}")
+    @MethodSource("longTroubles")
+    void waitsForWhatPassesHoweverLongItTakes(String name, FakeElasticsearch.Scene trouble) throws Exception {
+        for (int i = 0; i < 30; i++) {
+            server.then(trouble);
+        }
+        try (Harness sink = new Harness(server.url()).write(0, 10).flush()) {
+            assertThat(server.documents).hasSize(10);
+            assertThat(sink.letters.written).isEmpty();
+            assertThat(sink.count("documentsStored")).isEqualTo(10);
+            assertThat(server.script).isEmpty();
+        }
+    }
+
+    @Test
+    void aBlockedIndexIsNoReasonNotToStart() throws Exception {
+        server.indexStatus = 403;
+        server.indexAnswer = "{\"error\":{\"type\":\"cluster_block_exception\",\"reason\":\"metadata\"}}";
+        try (Harness sink = new Harness(server.url()).write(0, 5)) {
+            server.indexStatus = 200;
+            sink.flush();
+            assertThat(server.documents).hasSize(5);
+        }
     }
 
     @Test
@@ -223,19 +293,20 @@ class ElasticsearchWriterTest {
 
     @Test
     void anIndexWithoutTemplateFailsTheJobAtItsStart() {
-        server.headStatus = 404;
+        server.indexStatus = 404;
         server.template = "{}";
         assertThatThrownBy(() -> new Harness(server.url()))
                 .isInstanceOf(ElasticsearchRefusal.class)
-                .hasMessageContaining("PUT /_index_template/deliveries");
+                .hasMessageContaining("run `make prepare`");
         server.template = "{\"template\":{}}";
         assertThat(java.util.concurrent.CompletableFuture.runAsync(() -> {
-            try (Harness sink = new Harness(server.url())) {
-                sink.write(0, 1).flush();
-            } catch (Exception error) {
-                throw new IllegalStateException(error);
-            }
-        })).succeedsWithin(java.time.Duration.ofSeconds(10));
+                    try (Harness sink = new Harness(server.url())) {
+                        sink.write(0, 1).flush();
+                    } catch (Exception error) {
+                        throw new IllegalStateException(error);
+                    }
+                }))
+                .succeedsWithin(java.time.Duration.ofSeconds(10));
     }
 
     @Test
@@ -246,7 +317,8 @@ class ElasticsearchWriterTest {
         try (Harness sink = new Harness(server.url())) {
             assertThatThrownBy(() -> sink.write(0, 1).flush())
                     .hasRootCauseInstanceOf(ElasticsearchRefusal.class)
-                    .rootCause().hasMessageContaining("no index 'deliveries'");
+                    .rootCause()
+                    .hasMessageContaining("no index 'deliveries'");
             assertThat(sink.letters.written).isEmpty();
         }
     }
@@ -306,7 +378,8 @@ class ElasticsearchWriterTest {
         Future<?> done = task.submit(() -> {
             try (Harness sink = new Harness(server.url(), 5_000, List.of())) {
                 for (int i = 0; i < 40; i++) {
-                    sink.writer.write(Rows.with(Rows.order("big" + i, 1), 11, StringData.fromString("x".repeat(100_000))), null);
+                    sink.writer.write(
+                            Rows.with(Rows.order("big" + i, 1), 11, StringData.fromString("x".repeat(100_000))), null);
                     accepted.incrementAndGet();
                 }
                 sink.flush();
@@ -341,9 +414,11 @@ class ElasticsearchWriterTest {
             assertThat(server.documents).hasSize(12);
             assertThat(server.documents.get("o11").version()).isEqualTo(7);
         }
-        assertThat(restored.getBufferedRequestEntries()).extracting(entry -> entry.getRequestEntry().source())
+        assertThat(restored.getBufferedRequestEntries())
+                .extracting(entry -> entry.getRequestEntry().source())
                 .containsExactly(
-                        new Document.Source("deliveries", 1, (long) Math.abs("o10".hashCode())), Document.Source.UNKNOWN);
+                        new Document.Source("deliveries", 1, (long) Math.abs("o10".hashCode())),
+                        Document.Source.UNKNOWN);
     }
 
     @Test

@@ -1,5 +1,7 @@
 package citystream.elasticsearch;
 
+import com.sun.net.httpserver.HttpExchange;
+import com.sun.net.httpserver.HttpServer;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -13,9 +15,6 @@ import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
-
-import com.sun.net.httpserver.HttpExchange;
-import com.sun.net.httpserver.HttpServer;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.ObjectMapper;
 
@@ -34,7 +33,8 @@ final class FakeElasticsearch implements AutoCloseable {
     final List<Integer> bulks = new CopyOnWriteArrayList<>();
     final List<String> authorizations = new CopyOnWriteArrayList<>();
     final Queue<Scene> script = new ConcurrentLinkedQueue<>();
-    volatile int headStatus = 200;
+    volatile int indexStatus = 200;
+    volatile String indexAnswer = "{}";
     volatile String template = "{\"template\":{}}";
 
     private static final ObjectMapper JSON = new ObjectMapper();
@@ -82,7 +82,8 @@ final class FakeElasticsearch implements AutoCloseable {
     }
 
     static String item(int status, String type, String reason) {
-        return "{\"index\":{\"status\":" + status + ",\"error\":{\"type\":\"" + type + "\",\"reason\":\"" + reason + "\"}}}";
+        return "{\"index\":{\"status\":" + status + ",\"error\":{\"type\":\"" + type + "\",\"reason\":\"" + reason
+                + "\"}}}";
     }
 
     private void handle(HttpExchange exchange) throws IOException {
@@ -90,9 +91,8 @@ final class FakeElasticsearch implements AutoCloseable {
         exchange.getResponseHeaders().add("X-elastic-product", "Elasticsearch");
         authorizations.add(String.valueOf(exchange.getRequestHeaders().getFirst("Authorization")));
         String path = exchange.getRequestURI().getPath();
-        if (exchange.getRequestMethod().equals("HEAD")) {
-            exchange.sendResponseHeaders(headStatus, -1);
-            exchange.close();
+        if (exchange.getRequestMethod().equals("GET")) {
+            answer(exchange, indexStatus, indexAnswer);
         } else if (path.startsWith("/_index_template")) {
             answer(exchange, 200, template);
         } else {
@@ -122,7 +122,8 @@ final class FakeElasticsearch implements AutoCloseable {
             if (!action.path("version_type").asText().equals("external_gte")) {
                 throw new IOException("not versioned: " + rows[i]);
             }
-            lines.add(new Line(action.path("_id").asText(), action.path("version").asLong(), rows[i + 1]));
+            lines.add(
+                    new Line(action.path("_id").asText(), action.path("version").asLong(), rows[i + 1]));
         }
         return lines;
     }

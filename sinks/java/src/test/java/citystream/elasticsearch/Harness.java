@@ -6,7 +6,6 @@ import java.util.Queue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.CopyOnWriteArrayList;
-
 import org.apache.flink.api.connector.sink2.StatefulSinkWriter;
 import org.apache.flink.connector.base.sink.writer.BufferedRequestState;
 import org.apache.flink.connector.base.sink.writer.TestSinkInitContext;
@@ -50,7 +49,8 @@ final class Harness implements AutoCloseable {
     private final MetricListener metrics = new MetricListener();
     private final TestSinkInitContext context = new TestSinkInitContext() {
         private final SinkWriterMetricGroup group = MetricsGroupTestUtils.mockWriterMetricGroup(
-                metrics.getMetricGroup(), UnregisteredMetricGroups.createUnregisteredOperatorMetricGroup().getIOMetricGroup());
+                metrics.getMetricGroup(),
+                UnregisteredMetricGroups.createUnregisteredOperatorMetricGroup().getIOMetricGroup());
 
         @Override
         public SinkWriterMetricGroup metricGroup() {
@@ -65,8 +65,9 @@ final class Harness implements AutoCloseable {
     }
 
     Harness(String url, long maxBatchBytes, List<BufferedRequestState<Document>> state) throws Exception {
-        writer = new ElasticsearchSink(url, KEY, "deliveries", Rows.TYPE, BATCH, maxBatchBytes, IN_FLIGHT, 1000,
-                () -> letters, QUICK).restoreWriter(context, state);
+        writer = new ElasticsearchSink(
+                        url, KEY, "deliveries", Rows.TYPE, BATCH, maxBatchBytes, IN_FLIGHT, 1000, () -> letters, QUICK)
+                .restoreWriter(context, state);
     }
 
     Harness write(int from, int to) throws Exception {

@@ -12,7 +12,6 @@ import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.UUID;
-
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.ObjectMapper;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.node.ObjectNode;
@@ -58,9 +57,17 @@ final class RealServer implements AutoCloseable {
         return JSON.readTree(answer.body());
     }
 
+    /** Puts a block on the index, or lifts it. */
+    void block(String name, boolean on) throws IOException, InterruptedException {
+        expect(ask("PUT", "/" + index + "/_settings", "{\"index.blocks." + name + "\": " + on + "}"));
+    }
+
     JsonNode search(String query) throws IOException, InterruptedException {
         ask("POST", "/" + index + "/_refresh", null);
-        return expect(ask("POST", "/" + index + "/_search?size=10000&version=true&track_total_hits=true&ignore_unavailable=true", query));
+        return expect(ask(
+                "POST",
+                "/" + index + "/_search?size=10000&version=true&track_total_hits=true&ignore_unavailable=true",
+                query));
     }
 
     long count() throws IOException, InterruptedException {
@@ -70,8 +77,11 @@ final class RealServer implements AutoCloseable {
     /** Versions by id, of at most 10,000 documents. */
     Map<String, Long> versions() throws IOException, InterruptedException {
         Map<String, Long> versions = new HashMap<>();
-        search("{}").path("hits").path("hits")
-                .forEach(hit -> versions.put(hit.path("_id").asText(), hit.path("_version").asLong()));
+        search("{}")
+                .path("hits")
+                .path("hits")
+                .forEach(hit -> versions.put(
+                        hit.path("_id").asText(), hit.path("_version").asLong()));
         return versions;
     }
 

@@ -57,7 +57,8 @@ class CopyBufferTest {
             assertThat(Double.valueOf(text())).isEqualTo(Double.valueOf(value));
             buffer.clear();
         }
-        for (double value : new double[] {0.0, -0.0, 1e-7, 5e-8, 99_999_999.9999999, 1e8, Double.MIN_VALUE, Double.MAX_VALUE}) {
+        for (double value :
+                new double[] {0.0, -0.0, 1e-7, 5e-8, 99_999_999.9999999, 1e8, Double.MIN_VALUE, Double.MAX_VALUE}) {
             buffer.putDouble(value);
             assertThat(Double.valueOf(text())).isEqualTo(Double.valueOf(value));
             buffer.clear();

@@ -27,12 +27,36 @@ class LedgerSpeed {
     private static final VarCharType TEXT = new VarCharType(200);
     private static final RowType TYPE = RowType.of(
             new LogicalType[] {
-                TEXT, new LocalZonedTimestampType(3), new IntType(), TEXT, TEXT, TEXT, new IntType(), new IntType(), TEXT, TEXT,
-                TEXT, TEXT, new DoubleType(), new DoubleType()
+                TEXT,
+                new LocalZonedTimestampType(3),
+                new IntType(),
+                TEXT,
+                TEXT,
+                TEXT,
+                new IntType(),
+                new IntType(),
+                TEXT,
+                TEXT,
+                TEXT,
+                TEXT,
+                new DoubleType(),
+                new DoubleType()
             },
             new String[] {
-                "order_id", "ordered_at", "store_id", "store_name", "category", "menu", "pay", "delivery_charge", "payment_method",
-                "complex_id", "region", "address", "lat", "lon"
+                "order_id",
+                "ordered_at",
+                "store_id",
+                "store_name",
+                "category",
+                "menu",
+                "pay",
+                "delivery_charge",
+                "payment_method",
+                "complex_id",
+                "region",
+                "address",
+                "lat",
+                "lon"
             });
     private static final String TABLE =
             """
@@ -77,7 +101,8 @@ class LedgerSpeed {
             StagedCommitSink sink =
                     new StagedCommitSink(postgres.server(), table, "speed." + round, TYPE, "ordered_at", 4 << 20);
             try (StagedWriter writer = new StagedWriter(sink, 0, 1, 0, MetricsGroupTestUtils.mockWriterMetricGroup());
-                    StagedCommitter committer = new StagedCommitter(sink, MetricsGroupTestUtils.mockCommitterMetricGroup())) {
+                    StagedCommitter committer =
+                            new StagedCommitter(sink, 0, 1, MetricsGroupTestUtils.mockCommitterMetricGroup())) {
                 long stage = System.nanoTime();
                 for (int i = 0; i < total; i++) {
                     writer.write(serializer.toBinaryRow(order(round * total + i)), null);
@@ -93,10 +118,10 @@ class LedgerSpeed {
         }
 
         postgres.execute(TABLE.formatted("speed_upsert"));
-        UpsertSink upsert = new UpsertSink(
-                postgres.server(), "speed_upsert", TYPE, new String[] {"order_id"}, null, 5_000, 1_000);
+        UpsertSink upsert =
+                new UpsertSink(postgres.server(), "speed_upsert", TYPE, new String[] {"order_id"}, null, 5_000, 1_000);
         try (UpsertWriter writer = new UpsertWriter(
-                upsert, 0, new TestProcessingTimeService(), MetricsGroupTestUtils.mockWriterMetricGroup())) {
+                upsert, "test", 0, new TestProcessingTimeService(), MetricsGroupTestUtils.mockWriterMetricGroup())) {
             long start = System.nanoTime();
             for (int i = 0; i < total; i++) {
                 writer.write(serializer.toBinaryRow(order(i)), null);
@@ -108,9 +133,19 @@ class LedgerSpeed {
 
     private static GenericRowData order(int i) {
         return GenericRowData.of(
-                text("%016x".formatted(i * 0x9E3779B97F4A7C15L)), TimestampData.fromEpochMillis(1_795_000_000_000L + i), i % 500,
-                text("달구벌 치킨 " + i % 500), text("치킨"), text("후라이드 한마리"), 18_000 + i % 1_000, 3_000, text("card"),
-                text("A1002" + i % 400), text("27110"), text("대구광역시 중구 동성로 " + i % 300), 35.87 + i % 1_000 / 1e4,
+                text("%016x".formatted(i * 0x9E3779B97F4A7C15L)),
+                TimestampData.fromEpochMillis(1_795_000_000_000L + i),
+                i % 500,
+                text("달구벌 치킨 " + i % 500),
+                text("치킨"),
+                text("후라이드 한마리"),
+                18_000 + i % 1_000,
+                3_000,
+                text("card"),
+                text("A1002" + i % 400),
+                text("27110"),
+                text("대구광역시 중구 동성로 " + i % 300),
+                35.87 + i % 1_000 / 1e4,
                 128.6 + i % 1_000 / 1e4);
     }
 

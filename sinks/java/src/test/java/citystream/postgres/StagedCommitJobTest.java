@@ -29,8 +29,10 @@ class StagedCommitJobTest {
     private static final AtomicInteger failures = new AtomicInteger();
 
     @RegisterExtension
-    static final MiniClusterExtension FLINK = new MiniClusterExtension(
-            new MiniClusterResourceConfiguration.Builder().setNumberTaskManagers(1).setNumberSlotsPerTaskManager(4).build());
+    static final MiniClusterExtension FLINK = new MiniClusterExtension(new MiniClusterResourceConfiguration.Builder()
+            .setNumberTaskManagers(1)
+            .setNumberSlotsPerTaskManager(4)
+            .build());
 
     private final TestPostgres postgres = TestPostgres.shared();
 
@@ -97,7 +99,8 @@ class StagedCommitJobTest {
     private void expectAll(String table) {
         assertThat(postgres.query("SELECT count(*), sum(amount) FROM " + table))
                 .containsExactly("%d|%d".formatted(ROWS, ROWS * (ROWS + 1L) / 2));
-        assertThat(postgres.number("SELECT count(*) FROM staging.epochs WHERE ledger = '%s' AND committed_at IS NULL".formatted(table)))
+        assertThat(postgres.number("SELECT count(*) FROM staging.epochs WHERE ledger = '%s' AND committed_at IS NULL"
+                        .formatted(table)))
                 .isZero();
         assertThat(postgres.number(
                         """

@@ -2,8 +2,8 @@ package citystream.postgres;
 
 import static java.util.concurrent.TimeUnit.SECONDS;
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.assertj.core.api.Assertions.assertThatIOException;
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 
 import citystream.postgres.UnreliableNetwork.From;
 import java.io.IOException;
@@ -22,7 +22,6 @@ import org.apache.flink.api.connector.sink2.mocks.MockCommitRequest;
 import org.apache.flink.runtime.metrics.groups.MetricsGroupTestUtils;
 import org.apache.flink.table.data.DecimalData;
 import org.apache.flink.table.data.GenericRowData;
-import org.apache.flink.table.data.RowData;
 import org.apache.flink.table.data.StringData;
 import org.apache.flink.table.data.TimestampData;
 import org.apache.flink.table.types.logical.BigIntType;
@@ -47,8 +46,9 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /**
- * The ledger against a real PostgreSQL, at every point where something can be killed. A crash is a writer that is given up
- * where it stands (its connection cut, nothing closed in order); a restore is a new writer with the id of the checkpoint.
+ * The ledger against a real PostgreSQL, at every point where something can be killed. A crash is a writer that is given
+ * up where it stands (its connection cut, nothing closed in order); a restore is a new writer with the id of the
+ * checkpoint.
  */
 @Timeout(120)
 class StagedCommitSinkTest {
@@ -65,7 +65,8 @@ class StagedCommitSinkTest {
 
     @BeforeEach
     void makeTable() throws IOException {
-        postgres.execute("CREATE TABLE %s (id text PRIMARY KEY, amount bigint, at timestamptz, note text DEFAULT 'x')".formatted(table));
+        postgres.execute("CREATE TABLE %s (id text PRIMARY KEY, amount bigint, at timestamptz, note text DEFAULT 'x')"
+                .formatted(table));
         network = new UnreliableNetwork(postgres);
     }
 
@@ -87,7 +88,8 @@ class StagedCommitSinkTest {
         commit(epochs);
         assertThat(ledger()).isEqualTo(ids(1, 10));
         assertNothingStaged();
-        assertThat(postgres.query("SELECT rows, inserted, checkpoint_id FROM staging.epochs WHERE ledger = '%s'".formatted(name)))
+        assertThat(postgres.query(
+                        "SELECT rows, inserted, checkpoint_id FROM staging.epochs WHERE ledger = '%s'".formatted(name)))
                 .containsExactly("10|10|1");
     }
 
@@ -95,7 +97,8 @@ class StagedCommitSinkTest {
     void anEpochOfManyChunksIsOne() throws Exception {
         StagedWriter writer = writer(0);
         write(writer, 1, 500);
-        assertThat(postgres.number("SELECT chunks FROM staging.epochs WHERE ledger = '%s'".formatted(name))).isGreaterThan(5);
+        assertThat(postgres.number("SELECT chunks FROM staging.epochs WHERE ledger = '%s'".formatted(name)))
+                .isGreaterThan(5);
         commit(checkpoint(writer, 1));
         assertThat(ledger()).isEqualTo(ids(1, 500));
     }
@@ -118,8 +121,10 @@ class StagedCommitSinkTest {
         write(writer, 10, 12);
         commit(checkpoint(writer, 2));
         assertThat(ledger()).isEqualTo(ids(1, 12));
-        assertThat(postgres.number("SELECT amount FROM %s WHERE id = '00005'".formatted(table))).isEqualTo(5);
-        assertThat(postgres.query("SELECT rows, inserted FROM staging.epochs WHERE ledger = '%s' AND checkpoint_id = 2".formatted(name)))
+        assertThat(postgres.number("SELECT amount FROM %s WHERE id = '00005'".formatted(table)))
+                .isEqualTo(5);
+        assertThat(postgres.query("SELECT rows, inserted FROM staging.epochs WHERE ledger = '%s' AND checkpoint_id = 2"
+                        .formatted(name)))
                 .containsExactly("4|2");
     }
 
@@ -231,7 +236,8 @@ class StagedCommitSinkTest {
         write(writer, 1, 100);
         List<Epoch> known = checkpoint(writer, 1);
         commit(known);
-        postgres.execute("DELETE FROM %s WHERE id = '00001'".formatted(table)); // would come back if it were moved again
+        postgres.execute(
+                "DELETE FROM %s WHERE id = '00001'".formatted(table)); // would come back if it were moved again
 
         assertThat(commit(known)).as("answered: already committed").isEqualTo(1);
         assertThat(ledger()).isEqualTo(ids(2, 100));
@@ -332,7 +338,8 @@ class StagedCommitSinkTest {
         UnreliableNetwork.Trap trap = network.cutOn(From.SERVER, "COMMIT\0");
         try (StagedCommitter committer = committer(viaNetwork())) {
             // The first COMMIT is that of the new connection's settings; the trap after it is the one that matters.
-            CompletableFuture<Void> committed = inBackground(() -> committer.commit(List.of(new MockCommitRequest<>(epochs.get(0)))));
+            CompletableFuture<Void> committed =
+                    inBackground(() -> committer.commit(List.of(new MockCommitRequest<>(epochs.get(0)))));
             trap.awaitSprung();
             committed.get(30, SECONDS);
             write(writer, 11, 20);
@@ -422,7 +429,8 @@ class StagedCommitSinkTest {
             other.commit();
             committing.get(30, SECONDS);
         }
-        assertThat(postgres.query("SELECT id, amount FROM %s ORDER BY id".formatted(table))).containsExactly("a|2", "b|2");
+        assertThat(postgres.query("SELECT id, amount FROM %s ORDER BY id".formatted(table)))
+                .containsExactly("a|2", "b|2");
         assertNothingStaged();
     }
 
@@ -433,7 +441,9 @@ class StagedCommitSinkTest {
         StagedWriter zombie = writer(0);
         writer(0);
         write(zombie, 1, 10);
-        assertThatIOException().isThrownBy(() -> zombie.flush(false)).withMessageContaining("Another attempt of this writer took over");
+        assertThatIOException()
+                .isThrownBy(() -> zombie.flush(false))
+                .withMessageContaining("Another attempt of this writer took over");
         assertNothingStaged();
     }
 
@@ -472,7 +482,10 @@ class StagedCommitSinkTest {
         assertNothingStaged();
     }
 
-    /** A dead attempt may be slow to open: it comes after its successor, whose epoch a complete checkpoint may already contain. */
+    /**
+     * A dead attempt may be slow to open: it comes after its successor, whose epoch a complete checkpoint may already
+     * contain.
+     */
     @Test
     void aZombieThatTakesOverDropsNothingThatACheckpointContains() throws Exception {
         StagedWriter live = writer(0);
@@ -511,7 +524,9 @@ class StagedCommitSinkTest {
         assertThat(stagingTables()).isEqualTo(4);
         commit(known);
         for (StagedWriter zombie : old) {
-            assertThatIOException().isThrownBy(() -> write(zombie, 5000, 5100)).withMessageContaining("Another attempt");
+            assertThatIOException()
+                    .isThrownBy(() -> write(zombie, 5000, 5100))
+                    .withMessageContaining("Another attempt");
         }
         write(first, 401, 500);
         write(second, 501, 600);
@@ -565,7 +580,10 @@ class StagedCommitSinkTest {
         postgres.execute("CREATE TABLE %s (id text PRIMARY KEY, amount bigint, at timestamptz)".formatted(otherTable));
         new StagedWriter(
                         new StagedCommitSink(postgres.server(), otherTable, name + ".other", TYPE, null, 1_000),
-                        0, 1, 0, MetricsGroupTestUtils.mockWriterMetricGroup())
+                        0,
+                        1,
+                        0,
+                        MetricsGroupTestUtils.mockWriterMetricGroup())
                 .close();
         expectStagedOnce(writer, 1, 100);
     }
@@ -628,16 +646,150 @@ class StagedCommitSinkTest {
     }
 
     @Test
-    void committedEpochsAreForgottenAfterThirtyDays() throws Exception {
+    void committedEpochsAreForgottenAfterThirtyDaysAndTheirSumsStay() throws Exception {
         StagedWriter writer = writer(0);
-        write(writer, 1, 1);
+        write(writer, 1, 10);
         commit(checkpoint(writer, 1));
-        write(writer, 2, 2);
+        write(writer, 8, 12); // three of them again
         commit(checkpoint(writer, 2));
-        postgres.execute("UPDATE staging.epochs SET committed_at = now() - interval '31 days' WHERE ledger = '%s' AND checkpoint_id = 1"
+        postgres.execute("UPDATE staging.epochs SET committed_at = now() - interval '31 days' WHERE ledger = '%s'"
                 .formatted(name));
-        writer(2);
-        assertThat(postgres.query("SELECT checkpoint_id FROM staging.epochs WHERE ledger = '%s'".formatted(name))).containsExactly("2");
+        write(writer, 12, 13);
+        commit(checkpoint(writer, 3)); // while it runs: no restart is needed
+        assertThat(postgres.query("SELECT checkpoint_id FROM staging.epochs WHERE ledger = '%s'".formatted(name)))
+                .containsExactly("3");
+        assertThat(postgres.query(
+                        "SELECT purged_rows, purged_inserted FROM staging.writers WHERE ledger = '%s'".formatted(name)))
+                .containsExactly("15|12");
+        assertThat(repeats()).isEqualTo(3 + 1);
+    }
+
+    @Test
+    void whatIsPurgedIsPurgedInBatchesWhileTheJobRuns() throws Exception {
+        StagedWriter writer = writer(0);
+        postgres.execute(
+                """
+                INSERT INTO staging.epochs (token, ledger, subtask, attempt, checkpoint_id, chunks, rows, committed_at, inserted)
+                SELECT '%1$s-' || i, '%1$s', 0, gen_random_uuid(), i, 1, 10, now() - interval '40 days', 9
+                FROM generate_series(1, 1200) i"""
+                        .formatted(name));
+        String old =
+                "SELECT count(*) FROM staging.epochs WHERE ledger = '%s' AND committed_at < now() - interval '30 days'";
+        List<Long> left = new ArrayList<>();
+        for (int checkpoint = 1; checkpoint <= 3; checkpoint++) {
+            write(writer, checkpoint, checkpoint);
+            commit(checkpoint(writer, checkpoint));
+            left.add(postgres.number(old.formatted(name)));
+            assertThat(repeats()).isEqualTo(1200);
+        }
+        assertThat(left).containsExactly(700L, 200L, 0L);
+    }
+
+    @Test
+    void epochsOfALineageThatWasAbandonedAreGivenUp() throws Exception {
+        StagedWriter first = writer(0);
+        write(first, 1, 100);
+        List<Epoch> savepoint = checkpoint(first, 10);
+        commit(savepoint);
+        crash(first);
+        StagedWriter anew = writer(0); // started without state: its checkpoints count from 1
+        write(anew, 1, 50);
+        checkpoint(anew, 5); // staged, never committed
+        crash(anew);
+
+        StagedWriter resumed = writer(10); // from the savepoint, whose number is later
+        write(resumed, 101, 120);
+        commit(checkpoint(resumed, 11));
+        assertThat(ledger()).isEqualTo(ids(1, 120));
+        assertNothingStaged();
+    }
+
+    // ------------------------------------------------------------------ readers that hold a staging table
+
+    @Test
+    void aLongReaderOfAStagingTableHoldsNobodyUp() throws Exception {
+        StagedWriter writer = writer(0);
+        write(writer, 1, 100);
+        List<Epoch> epochs = checkpoint(writer, 1);
+        try (Connection dump = reading(epochs.get(0))) {
+            commit(epochs);
+            assertThat(ledger()).isEqualTo(ids(1, 100));
+            assertThat(stagingTables()).as("still being read").isEqualTo(1);
+            write(writer, 101, 200);
+            commit(checkpoint(writer, 2));
+            assertThat(ledger()).isEqualTo(ids(1, 200));
+            assertThat(stagingTables()).isEqualTo(1);
+            assertThat(commit(epochs)).as("answered: already committed").isEqualTo(1);
+            dump.rollback();
+        }
+        write(writer, 201, 300);
+        commit(checkpoint(writer, 3));
+        assertThat(ledger()).isEqualTo(ids(1, 300));
+        assertNothingStaged();
+    }
+
+    @Test
+    void aLongReaderHoldsNoTakeOverUp() throws Exception {
+        StagedWriter writer = writer(0);
+        write(writer, 1, 100);
+        List<Epoch> bound = checkpoint(writer, 1);
+        write(writer, 101, 200);
+        writer.flush(false);
+        Epoch unbound = writer.prepareCommit().iterator().next();
+        try (Connection dump = reading(bound.get(0));
+                Connection other = reading(unbound)) {
+            crash(writer);
+            replayAndGiveUp();
+            assertThat(postgres.number(
+                            "SELECT count(*) FROM pg_tables WHERE schemaname = 'staging' AND tablename IN ('e_%s', 'e_%s')"
+                                    .formatted(bound.get(0).token(), unbound.token())))
+                    .isEqualTo(2);
+            dump.rollback();
+            other.rollback();
+        }
+        writer(1);
+        assertNothingStaged();
+    }
+
+    /** A new attempt from no checkpoint completes one, while tables of the old attempt are read. */
+    private void replayAndGiveUp() throws Exception {
+        StagedWriter replay = writer(0);
+        write(replay, 1, 100);
+        commit(checkpoint(replay, 1));
+        assertThat(ledger()).isEqualTo(ids(1, 100));
+    }
+
+    /** A session that reads an epoch's table in a transaction that stays open, as pg_dump does. */
+    private Connection reading(Epoch epoch) throws Exception {
+        Connection dump = postgres.open();
+        dump.setAutoCommit(false);
+        try (Statement statement = dump.createStatement()) {
+            statement.execute("LOCK TABLE %s IN ACCESS SHARE MODE".formatted(Staging.table(epoch.token())));
+        }
+        return dump;
+    }
+
+    private long repeats() {
+        return postgres.number(
+                """
+                SELECT (SELECT coalesce(sum(rows - inserted), 0) FROM staging.epochs WHERE ledger = '%1$s' AND committed_at IS NOT NULL)
+                    + (SELECT coalesce(sum(purged_rows - purged_inserted), 0) FROM staging.writers WHERE ledger = '%1$s')"""
+                        .formatted(name));
+    }
+
+    // ------------------------------------------------------------------ several hosts
+
+    @Test
+    void ofSeveralHostsThePrimaryIsTaken() throws Exception {
+        PostgresServer either = new PostgresServer(
+                "jdbc:postgresql://localhost:1,%s:%d/%s?targetServerType=primary"
+                        .formatted(postgres.host, postgres.port, postgres.database),
+                postgres.user(),
+                postgres.password());
+        StagedWriter writer = writer(0, 1, 0, 1_000, either);
+        write(writer, 1, 10);
+        commit(either, checkpoint(writer, 1));
+        assertThat(ledger()).isEqualTo(ids(1, 10));
     }
 
     // ------------------------------------------------------------------ values
@@ -645,23 +797,48 @@ class StagedCommitSinkTest {
     @Test
     void everyCharacterComesThrough() throws Exception {
         String[] texts = {
-            "tab\there", "line\nbreak", "return\rhere", "back\\slash", "\\.", "\\N", "\\", "'quotes' \"and\" more", "", " ",
-            "대구광역시 중구", "🏙️🚲", "x\u0001\u007f\b\f\u000b", "ends with backslash\\", "\t", "\n", "NULL", "a,b;c|d", "e\u0301\u200d\uffff"
+            "tab\there",
+            "line\nbreak",
+            "return\rhere",
+            "back\\slash",
+            "\\.",
+            "\\N",
+            "\\",
+            "'quotes' \"and\" more",
+            "",
+            " ",
+            "대구광역시 중구",
+            "🏙️🚲",
+            "x\u0001\u007f\b\f\u000b",
+            "ends with backslash\\",
+            "\t",
+            "\n",
+            "NULL",
+            "a,b;c|d",
+            "e\u0301\u200d\uffff"
         };
         StagedWriter writer = writer(0);
         for (int i = 0; i < texts.length; i++) {
             writer.write(row(texts[i], i), null);
         }
         commit(checkpoint(writer, 1));
-        assertThat(postgres.query("SELECT id FROM %s ORDER BY amount".formatted(table))).containsExactly(texts);
+        assertThat(postgres.query("SELECT id FROM %s ORDER BY amount".formatted(table)))
+                .containsExactly(texts);
     }
 
     @Test
     void everyTypeComesThrough() throws Exception {
         RowType type = RowType.of(
                 new LogicalType[] {
-                    new IntType(), new VarCharType(10), new BigIntType(), new DoubleType(), new BooleanType(), new DateType(),
-                    new TimestampType(6), new LocalZonedTimestampType(3), new DecimalType(20, 4)
+                    new IntType(),
+                    new VarCharType(10),
+                    new BigIntType(),
+                    new DoubleType(),
+                    new BooleanType(),
+                    new DateType(),
+                    new TimestampType(6),
+                    new LocalZonedTimestampType(3),
+                    new DecimalType(20, 4)
                 },
                 new String[] {"k", "text", "big", "real", "yes", "day", "local", "instant", "exact"});
         String wide = table + "_wide";
@@ -672,7 +849,8 @@ class StagedCommitSinkTest {
                         .formatted(wide));
         StagedCommitSink sink = new StagedCommitSink(postgres.server(), wide, wide, type, "instant", 1 << 20);
         try (StagedWriter writer = new StagedWriter(sink, 0, 1, 0, MetricsGroupTestUtils.mockWriterMetricGroup());
-                StagedCommitter committer = new StagedCommitter(sink, MetricsGroupTestUtils.mockCommitterMetricGroup())) {
+                StagedCommitter committer =
+                        new StagedCommitter(sink, 0, 1, MetricsGroupTestUtils.mockCommitterMetricGroup())) {
             writer.write(
                     GenericRowData.of(
                             1,
@@ -718,11 +896,13 @@ class StagedCommitSinkTest {
     void aRowLargerThanAChunkComesThrough() throws Exception {
         StagedWriter writer = writer(0);
         String large = "\t".repeat(1_000_000);
-        postgres.execute("ALTER TABLE %s DROP CONSTRAINT %s_pkey; CREATE UNIQUE INDEX ON %s (md5(id))".formatted(table, table, table));
+        postgres.execute("ALTER TABLE %s DROP CONSTRAINT %s_pkey; CREATE UNIQUE INDEX ON %s (md5(id))"
+                .formatted(table, table, table));
         writer.write(row(large, 1), null);
         writer.write(row("small", 2), null);
         commit(checkpoint(writer, 1));
-        assertThat(postgres.query("SELECT length(id) FROM %s ORDER BY amount".formatted(table))).containsExactly("1000000", "5");
+        assertThat(postgres.query("SELECT length(id) FROM %s ORDER BY amount".formatted(table)))
+                .containsExactly("1000000", "5");
     }
 
     @Test
@@ -758,7 +938,8 @@ class StagedCommitSinkTest {
                 .withMessageContaining("check the user and the password")
                 .satisfies(e -> assertThat(stackTrace(e)).doesNotContain("s3cret-pass"));
         PostgresServer nowhere = new PostgresServer(
-                "jdbc:postgresql://%s:%d/no_such_database?sslpassword=s3cret-ssl".formatted(postgres.host, postgres.port),
+                "jdbc:postgresql://%s:%d/no_such_database?sslpassword=s3cret-ssl"
+                        .formatted(postgres.host, postgres.port),
                 postgres.user(),
                 postgres.password());
         assertThatIOException()
@@ -773,7 +954,9 @@ class StagedCommitSinkTest {
     @Test
     void aMissingStagingSchemaIsOneSentence() throws Exception {
         PostgresServer bare = new PostgresServer(
-                "jdbc:postgresql://%s:%d/template1".formatted(postgres.host, postgres.port), postgres.user(), postgres.password());
+                "jdbc:postgresql://%s:%d/template1".formatted(postgres.host, postgres.port),
+                postgres.user(),
+                postgres.password());
         assertThatIOException()
                 .isThrownBy(() -> writer(sink(bare, table, 1_000), 0, 1, 0))
                 .withMessage("PostgreSQL has no table staging.writers: run `make prepare`");
@@ -785,7 +968,9 @@ class StagedCommitSinkTest {
         StagedWriter writer = writer(0);
         writer.write(row("a", 5_000), null);
         List<Epoch> epochs = checkpoint(writer, 1);
-        assertThatIOException().isThrownBy(() -> commit(epochs)).withMessageContaining("a row breaks a rule of the table");
+        assertThatIOException()
+                .isThrownBy(() -> commit(epochs))
+                .withMessageContaining("a row breaks a rule of the table");
     }
 
     @Test
@@ -851,7 +1036,7 @@ class StagedCommitSinkTest {
     }
 
     private StagedCommitter committer(PostgresServer server) {
-        return new StagedCommitter(sink(server, table, 1_000), MetricsGroupTestUtils.mockCommitterMetricGroup());
+        return new StagedCommitter(sink(server, table, 1_000), 0, 1, MetricsGroupTestUtils.mockCommitterMetricGroup());
     }
 
     /** Gives up a writer as a killed process does. */
@@ -904,7 +1089,9 @@ class StagedCommitSinkTest {
     private void expectStagedOnce(StagedWriter writer, int first, int last) throws Exception {
         List<Epoch> epochs = checkpoint(writer, 1);
         assertThat(epochs).singleElement().extracting(Epoch::rows).isEqualTo((long) last - first + 1);
-        assertThat(postgres.number("SELECT count(*) FROM " + Staging.table(epochs.get(0).token()))).isEqualTo(last - first + 1);
+        assertThat(postgres.number(
+                        "SELECT count(*) FROM " + Staging.table(epochs.get(0).token())))
+                .isEqualTo(last - first + 1);
         commit(epochs);
         assertThat(ledger()).isEqualTo(ids(first, last));
         assertNothingStaged();
@@ -938,24 +1125,27 @@ class StagedCommitSinkTest {
     private long stagingTables() {
         return postgres.number(
                 """
-                SELECT count(*) FROM staging.epochs e JOIN pg_class c ON c.relname = 'e_' || e.token
-                WHERE e.ledger = '%s' AND c.relnamespace = 'staging'::regnamespace"""
+                SELECT count(*) FROM pg_tables WHERE schemaname = 'staging' AND tablename LIKE 'e\\_%%'
+                AND NOT EXISTS (SELECT FROM staging.epochs WHERE tablename = 'e_' || token AND ledger <> '%s')"""
                         .formatted(name));
     }
 
     private void assertNothingStaged() {
         assertThat(stagingTables()).isZero();
-        assertThat(postgres.number("SELECT count(*) FROM staging.epochs WHERE ledger = '%s' AND committed_at IS NULL".formatted(name)))
+        assertThat(postgres.number("SELECT count(*) FROM staging.epochs WHERE ledger = '%s' AND committed_at IS NULL"
+                        .formatted(name)))
                 .isZero();
     }
 
     private void terminateSessions() {
-        postgres.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE '%s%%'".formatted(name));
+        postgres.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE '%s%%'"
+                .formatted(name));
     }
 
     private void awaitWaitingSession() throws InterruptedException {
-        while (postgres.number("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name LIKE '%s%%'"
-                        .formatted(name))
+        while (postgres.number(
+                        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name LIKE '%s%%'"
+                                .formatted(name))
                 == 0) {
             Thread.sleep(10);
         }

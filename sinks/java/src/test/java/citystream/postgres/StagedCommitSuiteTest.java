@@ -9,8 +9,8 @@ import org.apache.flink.connector.testframe.testsuites.SinkTestSuiteBase;
 import org.apache.flink.core.execution.CheckpointingMode;
 
 /**
- * Flink's acceptance suite for sinks, exactly once: a bounded job, a stop with a savepoint and a restart at the same, a higher and
- * a lower parallelism, and the metrics. All of it applies.
+ * Flink's acceptance suite for sinks, exactly once: a bounded job, a stop with a savepoint and a restart at the same, a
+ * higher and a lower parallelism, and the metrics. All of it applies.
  */
 class StagedCommitSuiteTest extends SinkTestSuiteBase<SuiteRow> {
     @TestEnv
@@ -20,6 +20,6 @@ class StagedCommitSuiteTest extends SinkTestSuiteBase<SuiteRow> {
     CheckpointingMode[] semantics = {CheckpointingMode.EXACTLY_ONCE};
 
     @TestContext
-    ExternalContextFactory<SuiteContext> context = test -> new SuiteContext(
-            (server, table) -> new StagedCommitSink(server, table, table, SuiteRow.TYPE, null, 1_000));
+    ExternalContextFactory<SuiteContext> context = test ->
+            new SuiteContext((server, table) -> new StagedCommitSink(server, table, table, SuiteRow.TYPE, null, 1_000));
 }

@@ -32,7 +32,10 @@ final class SuiteContext implements DataStreamSinkV2ExternalContext<SuiteRow> {
         return (Sink<SuiteRow>) (Sink<?>) sinkOf.apply(postgres.server(), table);
     }
 
-    /** Each row is handed out once, as soon as it is visible; a row that was there and then is not would be seen as missing. */
+    /**
+     * Each row is handed out once, as soon as it is visible; a row that was there and then is not would be seen as
+     * missing.
+     */
     @Override
     public ExternalSystemDataReader<SuiteRow> createSinkDataReader(TestingSinkSettings settings) {
         List<SuiteRow> seen = new ArrayList<>();
@@ -57,7 +60,9 @@ final class SuiteContext implements DataStreamSinkV2ExternalContext<SuiteRow> {
     @Override
     public List<SuiteRow> generateTestData(TestingSinkSettings settings, long seed) {
         Random random = new Random(seed);
-        return random.longs(200).mapToObj(amount -> new SuiteRow(UUID.randomUUID().toString(), amount)).toList();
+        return random.longs(200)
+                .mapToObj(amount -> new SuiteRow(UUID.randomUUID().toString(), amount))
+                .toList();
     }
 
     @Override

@@ -18,7 +18,8 @@ import org.apache.flink.types.variant.Variant;
 
 /** The record of Flink's sink suite, which wants it comparable: an id and an amount, as a POJO that reads as a row. */
 public final class SuiteRow implements RowData, Comparable<SuiteRow>, Serializable {
-    static final RowType TYPE = RowType.of(new LogicalType[] {new VarCharType(64), new BigIntType()}, new String[] {"id", "amount"});
+    static final RowType TYPE =
+            RowType.of(new LogicalType[] {new VarCharType(64), new BigIntType()}, new String[] {"id", "amount"});
 
     public String id;
     public long amount;

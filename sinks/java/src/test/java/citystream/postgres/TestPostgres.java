@@ -17,12 +17,13 @@ import java.util.StringJoiner;
 import java.util.UUID;
 
 /**
- * A real PostgreSQL for the tests: the one that {@code POSTGRES_URL} names (postgresql://user:password@host:port/database), else
- * one that starts with the first test and ends with the last (started as root it runs in a user namespace of its own, since
- * PostgreSQL refuses root). Either way the tests have a database to themselves, which is dropped at the end.
+ * A real PostgreSQL for the tests: the one that {@code POSTGRES_URL} names
+ * (postgresql://user:password@host:port/database), else one that starts with the first test and ends with the last
+ * (started as root it runs in a user namespace of its own, since PostgreSQL refuses root). Either way the tests have a
+ * database to themselves, which is dropped at the end.
  */
 final class TestPostgres {
-    private static final Path MIGRATION = Path.of("../../sql/postgres/0002_staged_commit.sql");
+    private static final List<String> MIGRATIONS = List.of("0002_staged_commit", "0004_staging_upkeep");
     private static TestPostgres shared;
 
     final String host;
@@ -49,14 +50,18 @@ final class TestPostgres {
         String home;
         if (given != null && !given.isBlank()) {
             URI uri = URI.create(given);
-            String[] credentials = uri.getUserInfo() == null ? new String[] {"postgres"} : uri.getUserInfo().split(":", 2);
+            String[] credentials = uri.getUserInfo() == null
+                    ? new String[] {"postgres"}
+                    : uri.getUserInfo().split(":", 2);
             host = uri.getHost();
             port = uri.getPort() < 0 ? 5432 : uri.getPort();
             user = credentials[0];
             password = credentials.length > 1 ? credentials[1] : "";
             home = uri.getPath().substring(1);
         } else {
-            EmbeddedPostgres server = EmbeddedPostgres.builder().setServerConfig("max_connections", "60").start();
+            EmbeddedPostgres server = EmbeddedPostgres.builder()
+                    .setServerConfig("max_connections", "60")
+                    .start();
             Runtime.getRuntime().addShutdownHook(new Thread(() -> close(server)));
             host = "localhost";
             port = server.getPort();
@@ -64,13 +69,16 @@ final class TestPostgres {
             password = "postgres";
             home = "postgres";
         }
-        try (Connection connection = open(home); Statement statement = connection.createStatement()) {
+        try (Connection connection = open(home);
+                Statement statement = connection.createStatement()) {
             statement.execute("CREATE DATABASE %s ENCODING 'UTF8' TEMPLATE template0".formatted(database));
         }
         if (given != null && !given.isBlank()) {
             Runtime.getRuntime().addShutdownHook(new Thread(() -> drop(home)));
         }
-        execute(Files.readString(MIGRATION));
+        for (String name : MIGRATIONS) {
+            execute(Files.readString(Path.of("../../sql/postgres", name + ".sql")));
+        }
     }
 
     PostgresServer server() {
@@ -100,7 +108,8 @@ final class TestPostgres {
     }
 
     void execute(String sql) {
-        try (Connection connection = open(); Statement statement = connection.createStatement()) {
+        try (Connection connection = open();
+                Statement statement = connection.createStatement()) {
             statement.execute(sql);
         } catch (SQLException e) {
             throw new IllegalStateException(e);
@@ -140,7 +149,8 @@ final class TestPostgres {
     }
 
     private void drop(String home) {
-        try (Connection connection = open(home); Statement statement = connection.createStatement()) {
+        try (Connection connection = open(home);
+                Statement statement = connection.createStatement()) {
             statement.execute("DROP DATABASE %s WITH (FORCE)".formatted(database));
         } catch (SQLException e) {
             throw new IllegalStateException(e);

@@ -12,7 +12,10 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 
-/** A TCP proxy in front of PostgreSQL that breaks at chosen moments: when certain bytes pass, or for as long as it is told to. */
+/**
+ * A TCP proxy in front of PostgreSQL that breaks at chosen moments: when certain bytes pass, or for as long as it is
+ * told to.
+ */
 final class UnreliableNetwork implements AutoCloseable {
     enum From {
         CLIENT,
@@ -106,7 +109,8 @@ final class UnreliableNetwork implements AutoCloseable {
     }
 
     private void pump(From from, Socket in, Socket out) throws Exception {
-        try (in; out) {
+        try (in;
+                out) {
             InputStream source = in.getInputStream();
             OutputStream target = out.getOutputStream();
             byte[] packet = new byte[1 << 16];

@@ -33,7 +33,10 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
-/** Totals against a real PostgreSQL: whatever is replayed, cut or sent in another order, the newest version of a key stands. */
+/**
+ * Totals against a real PostgreSQL: whatever is replayed, cut or sent in another order, the newest version of a key
+ * stands.
+ */
 @Timeout(120)
 class UpsertSinkTest {
     private static final RowType TYPE = RowType.of(
@@ -51,8 +54,8 @@ class UpsertSinkTest {
 
     @BeforeEach
     void makeTable() throws IOException {
-        postgres.execute(
-                "CREATE TABLE %s (day int, region text, pay bigint, version bigint, PRIMARY KEY (day, region))".formatted(table));
+        postgres.execute("CREATE TABLE %s (day int, region text, pay bigint, version bigint, PRIMARY KEY (day, region))"
+                .formatted(table));
         network = new UnreliableNetwork(postgres);
     }
 
@@ -107,7 +110,8 @@ class UpsertSinkTest {
         writer.write(row(1, "", 3, 1), null);
         writer.write(row(11, "", 4, 1), null);
         writer.flush(false);
-        assertThat(postgres.query("SELECT pay FROM %s ORDER BY pay".formatted(table))).containsExactly("1", "2", "3", "4");
+        assertThat(postgres.query("SELECT pay FROM %s ORDER BY pay".formatted(table)))
+                .containsExactly("1", "2", "3", "4");
     }
 
     @Test
@@ -160,7 +164,8 @@ class UpsertSinkTest {
             for (int w = 0; w < 4; w++) {
                 UpsertWriter writer = writer();
                 all.add(threads.submit(() -> {
-                    List<Integer> keys = new ArrayList<>(IntStream.range(0, 500).boxed().toList());
+                    List<Integer> keys =
+                            new ArrayList<>(IntStream.range(0, 500).boxed().toList());
                     for (int version = 1; version <= 10; version++) {
                         Collections.shuffle(keys);
                         for (int key : keys) {
@@ -177,9 +182,11 @@ class UpsertSinkTest {
         } finally {
             threads.shutdownNow();
         }
-        assertThat(postgres.query("SELECT count(*), min(pay), max(pay) FROM " + table)).containsExactly("500|10|10");
+        assertThat(postgres.query("SELECT count(*), min(pay), max(pay) FROM " + table))
+                .containsExactly("500|10|10");
         postgres.query("SELECT pg_stat_clear_snapshot()");
-        assertThat(postgres.number("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")).isEqualTo(before);
+        assertThat(postgres.number("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"))
+                .isEqualTo(before);
     }
 
     @Test
@@ -229,25 +236,31 @@ class UpsertSinkTest {
         assertThat(totals()).containsExactly("1|a|2|2");
         GenericRowData delete = row(1, "a", 2, 3);
         delete.setRowKind(RowKind.DELETE);
-        assertThatIOException().isThrownBy(() -> writer.write(delete, null)).withMessageContaining("never deleted from");
+        assertThatIOException()
+                .isThrownBy(() -> writer.write(delete, null))
+                .withMessageContaining("never deleted from");
     }
 
     @Test
     void whatCannotWorkIsOneSentenceAtTheStart() {
         assertThatIOException()
-                .isThrownBy(() -> writer(new UpsertSink(postgres.server(), "no_such_totals", TYPE, KEY, "version", 9, 9)))
+                .isThrownBy(
+                        () -> writer(new UpsertSink(postgres.server(), "no_such_totals", TYPE, KEY, "version", 9, 9)))
                 .withMessageContaining("no_such_totals")
                 .withMessageContaining("run `make prepare`");
         postgres.execute("CREATE TABLE %s_short (day int, region text, PRIMARY KEY (day, region))".formatted(table));
         assertThatIOException()
-                .isThrownBy(() -> writer(new UpsertSink(postgres.server(), table + "_short", TYPE, KEY, "version", 9, 9)))
+                .isThrownBy(
+                        () -> writer(new UpsertSink(postgres.server(), table + "_short", TYPE, KEY, "version", 9, 9)))
                 .withMessageContaining("pay")
                 .withMessageContaining("run `make prepare`");
         assertThatIOException()
-                .isThrownBy(() -> writer(new UpsertSink(postgres.server(), table, TYPE, new String[] {"day"}, "version", 9, 9)))
+                .isThrownBy(() ->
+                        writer(new UpsertSink(postgres.server(), table, TYPE, new String[] {"day"}, "version", 9, 9)))
                 .withMessageContaining("give the table a primary key or a unique index on the key columns");
         assertThatIllegalArgumentException()
-                .isThrownBy(() -> new UpsertSink("jdbc:postgresql://h/d", "u", "p", table, TYPE, new String[] {"dya"}, null))
+                .isThrownBy(() ->
+                        new UpsertSink("jdbc:postgresql://h/d", "u", "p", table, TYPE, new String[] {"dya"}, null))
                 .withMessageContaining("dya");
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> new UpsertSink("jdbc:postgresql://h/d", "u", "p", table, TYPE, KEY, "region"))
@@ -257,7 +270,9 @@ class UpsertSinkTest {
     @Test
     void theSinkIsSerializableAndKeepsItsSecret() throws Exception {
         UpsertSink sink = new UpsertSink("jdbc:postgresql://h/d", "u", "s3cret", table, TYPE, KEY, "version");
-        assertThat(InstantiationUtil.clone(sink).toString()).isEqualTo(sink.toString()).doesNotContain("s3cret");
+        assertThat(InstantiationUtil.clone(sink).toString())
+                .isEqualTo(sink.toString())
+                .doesNotContain("s3cret");
     }
 
     private UpsertSink sink(PostgresServer server) {
@@ -270,7 +285,7 @@ class UpsertSinkTest {
 
     private UpsertWriter writer(UpsertSink sink) throws IOException {
         UpsertWriter writer = new UpsertWriter(
-                sink, 0, clock, MetricsGroupTestUtils.mockWriterMetricGroup(metrics.getMetricGroup()));
+                sink, "test", 0, clock, MetricsGroupTestUtils.mockWriterMetricGroup(metrics.getMetricGroup()));
         writers.add(writer);
         return writer;
     }

@@ -9,8 +9,8 @@ import org.apache.flink.connector.testframe.testsuites.SinkTestSuiteBase;
 import org.apache.flink.core.execution.CheckpointingMode;
 
 /**
- * Flink's acceptance suite for sinks. The delivery is at least once; since rows are keyed, the result is held to exactly once. All
- * of it applies.
+ * Flink's acceptance suite for sinks. The delivery is at least once; since rows are keyed, the result is held to
+ * exactly once. All of it applies.
  */
 class UpsertSuiteTest extends SinkTestSuiteBase<SuiteRow> {
     @TestEnv
@@ -20,6 +20,6 @@ class UpsertSuiteTest extends SinkTestSuiteBase<SuiteRow> {
     CheckpointingMode[] semantics = {CheckpointingMode.EXACTLY_ONCE, CheckpointingMode.AT_LEAST_ONCE};
 
     @TestContext
-    ExternalContextFactory<SuiteContext> context = test -> new SuiteContext((server, table) ->
-            new UpsertSink(server, table, SuiteRow.TYPE, new String[] {"id"}, "amount", 100, 100));
+    ExternalContextFactory<SuiteContext> context = test -> new SuiteContext(
+            (server, table) -> new UpsertSink(server, table, SuiteRow.TYPE, new String[] {"id"}, "amount", 100, 100));
 }

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.nio.charset.StandardCharsets;
+import java.time.Instant;
 import java.time.LocalDate;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -18,6 +19,7 @@ import org.apache.flink.table.api.DataTypes;
 import org.apache.flink.table.data.GenericRowData;
 import org.apache.flink.table.data.RowData;
 import org.apache.flink.table.data.StringData;
+import org.apache.flink.table.data.TimestampData;
 import org.apache.flink.table.data.binary.BinaryStringData;
 import org.apache.flink.table.runtime.typeutils.InternalTypeInfo;
 import org.apache.flink.table.runtime.typeutils.RowDataSerializer;
@@ -28,22 +30,24 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
 class CombinerTest {
-    private static final RowType COLUMNS =
-            (RowType)
-                    DataTypes.ROW(
-                                    DataTypes.FIELD("day", DataTypes.DATE()),
-                                    DataTypes.FIELD("region", DataTypes.STRING()),
-                                    DataTypes.FIELD("complex_id", DataTypes.STRING()),
-                                    DataTypes.FIELD("pay", DataTypes.INT()),
-                                    DataTypes.FIELD("charge", DataTypes.BIGINT()))
-                            .getLogicalType();
+    private static final RowType COLUMNS = (RowType) DataTypes.ROW(
+                    DataTypes.FIELD("day", DataTypes.DATE()),
+                    DataTypes.FIELD("region", DataTypes.STRING()),
+                    DataTypes.FIELD("complex_id", DataTypes.STRING()),
+                    DataTypes.FIELD("pay", DataTypes.INT()),
+                    DataTypes.FIELD("charge", DataTypes.BIGINT()),
+                    DataTypes.FIELD("minute", DataTypes.TIMESTAMP_LTZ(3)))
+            .getLogicalType();
+    private static final long MINUTE = Instant.parse("2026-11-21T03:04:00Z").toEpochMilli();
     private static final int DAY = (int) LocalDate.parse("2026-11-21").toEpochDay();
 
     private OneInputStreamOperatorTestHarness<RowData, Row> harness;
 
     private static Combiner combiner() {
-        Combiner combiner =
-                new Combiner(1000, 0, new String[] {"region", "complex", "day"}, new int[] {1, 2, -1}, new int[] {3, 4});
+        Combiner combiner = new Combiner(
+                1000, new String[] {"region", "complex", "day"}, new int[] {0, 0, 0}, new int[] {1, 2, -1}, new int[] {
+                    3, 4
+                });
         combiner.setInputType(InternalTypeInfo.of(COLUMNS), new ExecutionConfig());
         return combiner;
     }
@@ -61,7 +65,13 @@ class CombinerTest {
     }
 
     private static GenericRowData row(int day, String region, String complex, Integer pay, Long charge) {
-        return GenericRowData.of(day, StringData.fromString(region), StringData.fromString(complex), pay, charge);
+        return GenericRowData.of(
+                day,
+                StringData.fromString(region),
+                StringData.fromString(complex),
+                pay,
+                charge,
+                TimestampData.fromEpochMillis(MINUTE));
     }
 
     private void add(RowData row) throws Exception {
@@ -133,7 +143,8 @@ class CombinerTest {
             add(row(DAY, "1", null, 1, 1L));
         }
         assertThat(sent())
-                .containsExactly("+I[region|2026-11-21|1, +I[1000, 1000, 1000]]", "+I[day|2026-11-21|, +I[1000, 1000, 1000]]");
+                .containsExactly(
+                        "+I[region|2026-11-21|1, +I[1000, 1000, 1000]]", "+I[day|2026-11-21|, +I[1000, 1000, 1000]]");
         add(row(DAY, "1", null, 1, 1L));
         assertThat(sent()).isEmpty();
     }
@@ -219,27 +230,73 @@ class CombinerTest {
     void anOverflowFailsInsteadOfWrapping() throws Exception {
         add(row(DAY, "1", null, 1, Long.MAX_VALUE));
         assertThatThrownBy(() -> add(row(DAY, "1", null, 1, 1L))).isInstanceOf(ArithmeticException.class);
+        add(row(DAY - 1, "1", null, 1, Long.MIN_VALUE));
+        assertThatThrownBy(() -> add(row(DAY - 1, "1", null, 1, -1L))).isInstanceOf(ArithmeticException.class);
+    }
+
+    @Test
+    void sumsMayFallWhileTheNumberOfRecordsGrows() throws Exception {
+        add(row(DAY, "1", null, 1, 50_000L));
+        add(row(DAY, "1", null, -1, -50_000L));
+        add(row(DAY, "1", null, -1, -50_000L));
+        harness.endInput();
+        assertThat(sent())
+                .containsExactly(
+                        "+I[region|2026-11-21|1, +I[3, -1, -50000]]", "+I[day|2026-11-21|, +I[3, -1, -50000]]");
+    }
+
+    @Test
+    void eachTotalHasItsOwnBucket() throws Exception {
+        Combiner combiner =
+                new Combiner(1000, new String[] {"days", "minutes"}, new int[] {0, 5}, new int[] {1, 1}, new int[] {3});
+        combiner.setInputType(InternalTypeInfo.of(COLUMNS), new ExecutionConfig());
+        harness.close();
+        harness = new OneInputStreamOperatorTestHarness<>(combiner);
+        harness.open();
+        RowDataSerializer serializer = new RowDataSerializer(COLUMNS);
+        for (int i = 0; i < 4; i++) {
+            GenericRowData row = row(DAY, "1", null, 10, null);
+            row.setField(5, TimestampData.fromEpochMillis(MINUTE + i / 2 * 60_000));
+            add(serializer.toBinaryRow(row));
+        }
+        harness.endInput();
+        assertThat(sent())
+                .containsExactly(
+                        "+I[days|2026-11-21|1, +I[4, 40]]",
+                        "+I[minutes|%d|1, +I[2, 20]]".formatted(MINUTE),
+                        "+I[minutes|%d|1, +I[2, 20]]".formatted(MINUTE + 60_000));
+    }
+
+    @Test
+    void aRowWithoutItsBucketSaysSo() throws Exception {
+        GenericRowData row = row(DAY, "1", null, 1, 1L);
+        row.setField(0, null);
+        assertThatThrownBy(() -> add(row))
+                .hasMessageContaining("the bucket of region")
+                .hasMessageContaining("dead letters");
     }
 
     @Test
     void wrongColumnsAreRefusedWhenTheJobIsPutTogether() {
-        Combiner wrong = new Combiner(1000, 0, new String[] {"a"}, new int[] {3}, new int[] {4});
+        Combiner wrong = new Combiner(1000, new String[] {"a"}, new int[] {0}, new int[] {3}, new int[] {4});
         assertThatThrownBy(() -> wrong.setInputType(InternalTypeInfo.of(COLUMNS), null))
                 .hasMessageContaining("Column 3 is INT, the combiner needs [VARCHAR]");
         assertThatThrownBy(() -> wrong.setInputType(Types.STRING, null)).hasMessageContaining("RowData");
-        assertThatThrownBy(() -> new Combiner(1000, 0, new String[] {"a"}, new int[0], new int[0]))
-                .hasMessageContaining("1 totals, 0 keys");
-        assertThatThrownBy(() -> new Combiner(1000, 0, new String[] {"a|b"}, new int[] {-1}, new int[0]))
+        Combiner unbucketed = new Combiner(1000, new String[] {"a"}, new int[] {1}, new int[] {-1}, new int[] {4});
+        assertThatThrownBy(() -> unbucketed.setInputType(InternalTypeInfo.of(COLUMNS), null))
+                .hasMessageContaining("Column 1 is STRING, the combiner needs [DATE, TIMESTAMP_WITH_LOCAL_TIME_ZONE]");
+        assertThatThrownBy(() -> new Combiner(1000, new String[] {"a"}, new int[1], new int[0], new int[0]))
+                .hasMessageContaining("1 totals, 1 buckets, 0 keys");
+        assertThatThrownBy(() -> new Combiner(1000, new String[] {"a|b"}, new int[1], new int[] {-1}, new int[0]))
                 .hasMessageContaining("holds no |: a|b");
     }
 
     @Test
     void theOutputTypeIsARowThatPythonReads() {
         assertThat(Combiner.outputType(new String[] {"orders", "pay"}))
-                .isEqualTo(
-                        Types.ROW_NAMED(
-                                new String[] {"key", "sums"},
-                                Types.STRING,
-                                Types.ROW_NAMED(new String[] {"orders", "pay"}, Types.LONG, Types.LONG)));
+                .isEqualTo(Types.ROW_NAMED(
+                        new String[] {"key", "sums"},
+                        Types.STRING,
+                        Types.ROW_NAMED(new String[] {"orders", "pay"}, Types.LONG, Types.LONG)));
     }
 }

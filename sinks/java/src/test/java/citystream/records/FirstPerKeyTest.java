@@ -23,7 +23,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 @SuppressWarnings("try") // the harness may be interrupted in close()
 class FirstPerKeyTest {
-    private static KeyedOneInputStreamOperatorTestHarness<StringData, RowData, RowData> harness(String backend) throws Exception {
+    private static KeyedOneInputStreamOperatorTestHarness<StringData, RowData, RowData> harness(String backend)
+            throws Exception {
         KeyedOneInputStreamOperatorTestHarness<StringData, RowData, RowData> harness =
                 new KeyedOneInputStreamOperatorTestHarness<>(
                         new KeyedProcessOperator<>(new FirstPerKey(1000)), new FieldKey(0), FieldKey.TYPE);

@@ -37,14 +37,13 @@ import org.junit.jupiter.api.Test;
 
 /** The format inside Kafka's own table source, as a DDL puts it together; only the broker is missing. */
 class KafkaWiringTest {
-    private static final List<Column> COLUMNS =
-            List.of(
-                    Column.physical("id", DataTypes.STRING()),
-                    Column.physical("pay", DataTypes.INT()),
-                    Column.metadata("raw", DataTypes.BYTES(), "value.raw", true),
-                    Column.metadata("error", DataTypes.STRING(), "value.error", true),
-                    Column.metadata("topic", DataTypes.STRING(), null, true),
-                    Column.metadata("offset", DataTypes.BIGINT(), null, true));
+    private static final List<Column> COLUMNS = List.of(
+            Column.physical("id", DataTypes.STRING()),
+            Column.physical("pay", DataTypes.INT()),
+            Column.metadata("raw", DataTypes.BYTES(), "value.raw", true),
+            Column.metadata("error", DataTypes.STRING(), "value.error", true),
+            Column.metadata("topic", DataTypes.STRING(), null, true),
+            Column.metadata("offset", DataTypes.BIGINT(), null, true));
 
     private static ScanTableSource source(Map<String, String> more) {
         Map<String, String> options = new HashMap<>();
@@ -54,19 +53,20 @@ class KafkaWiringTest {
         options.put("scan.startup.mode", "earliest-offset");
         options.put("value.format", "record-json");
         options.putAll(more);
-        ResolvedCatalogTable table =
-                new ResolvedCatalogTable(
-                        CatalogTable.newBuilder().schema(Schema.newBuilder().build()).options(options).build(),
-                        ResolvedSchema.of(COLUMNS));
-        return (ScanTableSource)
-                FactoryUtil.createDynamicTableSource(
-                        null,
-                        ObjectIdentifier.of("c", "d", "deliveries"),
-                        table,
-                        Map.of(),
-                        new Configuration(),
-                        KafkaWiringTest.class.getClassLoader(),
-                        false);
+        ResolvedCatalogTable table = new ResolvedCatalogTable(
+                CatalogTable.newBuilder()
+                        .schema(Schema.newBuilder().build())
+                        .options(options)
+                        .build(),
+                ResolvedSchema.of(COLUMNS));
+        return (ScanTableSource) FactoryUtil.createDynamicTableSource(
+                null,
+                ObjectIdentifier.of("c", "d", "deliveries"),
+                table,
+                Map.of(),
+                new Configuration(),
+                KafkaWiringTest.class.getClassLoader(),
+                false);
     }
 
     /** What Kafka's source does with one record. */
@@ -85,15 +85,14 @@ class KafkaWiringTest {
                         DataTypes.FIELD("offset", DataTypes.BIGINT())));
         DataStreamScanProvider provider =
                 (DataStreamScanProvider) source.getScanRuntimeProvider(new ScanRuntimeProviderContext());
-        var stream =
-                provider.produceDataStream(
-                        new ProviderContext() {
-                            @Override
-                            public Optional<String> generateUid(String name) {
-                                return Optional.of(name);
-                            }
-                        },
-                        StreamExecutionEnvironment.getExecutionEnvironment());
+        var stream = provider.produceDataStream(
+                new ProviderContext() {
+                    @Override
+                    public Optional<String> generateUid(String name) {
+                        return Optional.of(name);
+                    }
+                },
+                StreamExecutionEnvironment.getExecutionEnvironment());
         Source<RowData, ?, ?> kafka = ((SourceTransformation<RowData, ?, ?>) stream.getTransformation()).getSource();
         Field field = KafkaSource.class.getDeclaredField("deserializationSchema");
         field.setAccessible(true);
@@ -154,6 +153,8 @@ class KafkaWiringTest {
         assertThatThrownBy(() -> source(Map.of("value.record-json.max-string-bytes", "0")))
                 .rootCause()
                 .hasMessageContaining("must be at least 1");
-        assertThatThrownBy(() -> source(Map.of("value.record-json.nonsense", "1"))).rootCause().hasMessageContaining("nonsense");
+        assertThatThrownBy(() -> source(Map.of("value.record-json.nonsense", "1")))
+                .rootCause()
+                .hasMessageContaining("nonsense");
     }
 }

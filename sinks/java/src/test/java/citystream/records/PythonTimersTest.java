@@ -25,9 +25,10 @@ import org.junit.jupiter.api.extension.RegisterExtension;
 /** Behind an operator that, as PyFlink's, has timers to register when its bundle is finished for a checkpoint. */
 class PythonTimersTest {
     @RegisterExtension
-    static final MiniClusterExtension CLUSTER =
-            new MiniClusterExtension(
-                    new MiniClusterResourceConfiguration.Builder().setNumberTaskManagers(1).setNumberSlotsPerTaskManager(1).build());
+    static final MiniClusterExtension CLUSTER = new MiniClusterExtension(new MiniClusterResourceConfiguration.Builder()
+            .setNumberTaskManagers(1)
+            .setNumberSlotsPerTaskManager(1)
+            .build());
 
     private static final List<String> STEPS = new CopyOnWriteArrayList<>();
 
@@ -49,13 +50,14 @@ class PythonTimersTest {
     @Test
     @Timeout(120)
     void aChainWithoutSuchAnOperatorIsRefused() {
-        assertThatThrownBy(() -> run(new Plain())).rootCause().hasMessageContaining("No operator with the method drainUnregisteredTimers");
+        assertThatThrownBy(() -> run(new Plain()))
+                .rootCause()
+                .hasMessageContaining("No operator with the method drainUnregisteredTimers");
     }
 
     private static void run(Plain before) throws Exception {
-        StreamExecutionEnvironment env =
-                StreamExecutionEnvironment.getExecutionEnvironment(
-                        new Configuration().set(RestartStrategyOptions.RESTART_STRATEGY, "none"));
+        StreamExecutionEnvironment env = StreamExecutionEnvironment.getExecutionEnvironment(
+                new Configuration().set(RestartStrategyOptions.RESTART_STRATEGY, "none"));
         env.setParallelism(1);
         env.enableCheckpointing(50);
         DataStream<Long> numbers = env.fromSequence(0, 500);

@@ -26,30 +26,28 @@ import org.apache.flink.table.types.logical.RowType;
 import org.junit.jupiter.api.Test;
 
 /**
- * Jackson and the JDK's UTF-8 decoder as the judges of what is JSON, and of what it says. Where Jackson is lenient (bytes
- * that are no UTF-8, a byte order mark), the JDK decides.
+ * Jackson and the JDK's UTF-8 decoder as the judges of what is JSON, and of what it says. Where Jackson is lenient
+ * (bytes that are no UTF-8, a byte order mark), the JDK decides.
  */
 class RecordJsonFuzzTest {
-    private static final RowType COLUMNS =
-            (RowType)
-                    DataTypes.ROW(
-                                    DataTypes.FIELD("s", DataTypes.STRING()),
-                                    DataTypes.FIELD("i", DataTypes.INT()),
-                                    DataTypes.FIELD("l", DataTypes.BIGINT()),
-                                    DataTypes.FIELD("d", DataTypes.DOUBLE()),
-                                    DataTypes.FIELD("b", DataTypes.BOOLEAN()))
-                            .getLogicalType();
+    private static final RowType COLUMNS = (RowType) DataTypes.ROW(
+                    DataTypes.FIELD("s", DataTypes.STRING()),
+                    DataTypes.FIELD("i", DataTypes.INT()),
+                    DataTypes.FIELD("l", DataTypes.BIGINT()),
+                    DataTypes.FIELD("d", DataTypes.DOUBLE()),
+                    DataTypes.FIELD("b", DataTypes.BOOLEAN()))
+            .getLogicalType();
     private static final List<String> NAMES = COLUMNS.getFieldNames();
     private static final int ERROR = 6;
 
-    private final RecordJsonDeserializationSchema schema =
-            new RecordJsonDeserializationSchema(
-                    COLUMNS, List.of("raw", "error"), NAMES, 1_000_000, InternalTypeInfo.of(COLUMNS));
-    private final JsonFactory factory =
-            JsonFactory.builder()
-                    .streamReadConstraints(
-                            StreamReadConstraints.builder().maxNumberLength(1_000_000).maxNestingDepth(1_000_000).build())
-                    .build();
+    private final RecordJsonDeserializationSchema schema = new RecordJsonDeserializationSchema(
+            COLUMNS, List.of("raw", "error"), NAMES, 1_000_000, InternalTypeInfo.of(COLUMNS));
+    private final JsonFactory factory = JsonFactory.builder()
+            .streamReadConstraints(StreamReadConstraints.builder()
+                    .maxNumberLength(1_000_000)
+                    .maxNestingDepth(1_000_000)
+                    .build())
+            .build();
     private final ObjectMapper mapper = new ObjectMapper(factory);
 
     /** The reason by the judges: not-json and invalid-utf8 are one, as they differ in which they see first. */
@@ -104,7 +102,8 @@ class RecordJsonFuzzTest {
         String error = row.isNullAt(ERROR) ? null : row.getString(ERROR).toString();
         String reason = error == null ? null : error.substring(0, error.indexOf(": "));
         String judged = judge(value);
-        Supplier<String> as = () -> error + " / " + judged + " / " + Base64.getEncoder().encodeToString(value);
+        Supplier<String> as =
+                () -> error + " / " + judged + " / " + Base64.getEncoder().encodeToString(value);
         switch (judged) {
             case "malformed":
                 // A raw NUL is told as such where all else is right.
@@ -115,7 +114,15 @@ class RecordJsonFuzzTest {
                 break;
             case "string":
                 // Or whatever was wrong with a column before
-                assertThat(reason).as(as).isIn("nul-byte", "invalid-utf8", "wrong-type", "out-of-range", "duplicate-field", "not-an-object");
+                assertThat(reason)
+                        .as(as)
+                        .isIn(
+                                "nul-byte",
+                                "invalid-utf8",
+                                "wrong-type",
+                                "out-of-range",
+                                "duplicate-field",
+                                "not-an-object");
                 break;
             case "object":
                 assertThat(reason).as(as).isIn(null, "wrong-type", "out-of-range", "duplicate-field");
@@ -163,7 +170,8 @@ class RecordJsonFuzzTest {
                             case 0 -> node.textValue();
                             case 1 -> (Object) node.intValue();
                             case 2 -> (Object) node.longValue();
-                            case 3 -> (Object) (node.isIntegralNumber() ? Double.parseDouble(node.asText()) : node.doubleValue());
+                            case 3 -> (Object)
+                                    (node.isIntegralNumber() ? Double.parseDouble(node.asText()) : node.doubleValue());
                             default -> (Object) node.booleanValue();
                         };
                 // Adding 0 makes -0 one with 0: Jackson's integer 0 has no sign.
@@ -176,7 +184,8 @@ class RecordJsonFuzzTest {
     }
 
     /** Jackson takes ȸ for an 8 in an escape. */
-    private static final Pattern WRONG_HEX = Pattern.compile("(?<!\\\\)(?:\\\\\\\\)*\\\\u[0-9a-fA-F]{0,3}[^\\x00-\\x7f]");
+    private static final Pattern WRONG_HEX =
+            Pattern.compile("(?<!\\\\)(?:\\\\\\\\)*\\\\u[0-9a-fA-F]{0,3}[^\\x00-\\x7f]");
 
     private boolean repeated;
 
@@ -197,7 +206,9 @@ class RecordJsonFuzzTest {
             case 5:
                 return random.nextInt(10) + "" + Long.toUnsignedString(random.nextLong()) + random.nextInt(1000);
             case 6:
-                return List.of("0", "-0", "00", "01", "-", "1.", ".5", "1e", "1e+", "1E-2", "0.0", "-0.0e0", "+1", "NaN")
+                return List.of(
+                                "0", "-0", "00", "01", "-", "1.", ".5", "1e", "1e+", "1E-2", "0.0", "-0.0e0", "+1",
+                                "NaN")
                         .get(random.nextInt(14));
             default:
                 return Integer.toString(random.nextInt(100_000));
@@ -266,7 +277,9 @@ class RecordJsonFuzzTest {
         for (int n = 0; n < fields; n++) {
             int column = (start + n) % NAMES.size();
             boolean known = columns && random.nextInt(10) > 0;
-            object.append(n > 0 ? "," : "").append(known ? '"' + NAMES.get(column) + '"' : string()).append(random.nextInt(9) > 0 ? ":" : " :\t");
+            object.append(n > 0 ? "," : "")
+                    .append(known ? '"' + NAMES.get(column) + '"' : string())
+                    .append(random.nextInt(9) > 0 ? ":" : " :\t");
             if (known && random.nextInt(12) > 0) {
                 switch (column) {
                     case 0:
@@ -324,7 +337,9 @@ class RecordJsonFuzzTest {
                     default:
                         byte[] longer = new byte[value.length + 1];
                         System.arraycopy(value, 0, longer, 0, at);
-                        longer[at] = random.nextBoolean() ? (byte) random.nextInt(256) : tokens[random.nextInt(tokens.length)];
+                        longer[at] = random.nextBoolean()
+                                ? (byte) random.nextInt(256)
+                                : tokens[random.nextInt(tokens.length)];
                         System.arraycopy(value, at, longer, at + 1, value.length - at);
                         value = longer;
                 }
@@ -335,8 +350,9 @@ class RecordJsonFuzzTest {
 
     @Test
     void everySequenceOfUpToFourBytesOfAKindIsJudgedAsTheJdkDoes() throws IOException {
-        int[] interesting = {0x41, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC1, 0xC2, 0xE0, 0xE1, 0xED,
-            0xEF, 0xF0, 0xF1, 0xF4, 0xF5, 0xFF};
+        int[] interesting = {
+            0x41, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC1, 0xC2, 0xE0, 0xE1, 0xED, 0xEF, 0xF0, 0xF1, 0xF4, 0xF5, 0xFF
+        };
         byte[] value = "{\"s\":\"....\"}".getBytes(UTF_8);
         for (int a : interesting) {
             for (int b : interesting) {

@@ -20,23 +20,20 @@ import org.junit.jupiter.params.provider.MethodSource;
 
 /** What a record becomes: its columns, or a reason, and always one row. */
 class RecordJsonTest {
-    private static final RowType COLUMNS =
-            (RowType)
-                    DataTypes.ROW(
-                                    DataTypes.FIELD("id", DataTypes.STRING()),
-                                    DataTypes.FIELD("pay", DataTypes.INT()),
-                                    DataTypes.FIELD("total", DataTypes.BIGINT()),
-                                    DataTypes.FIELD("lat", DataTypes.DOUBLE()),
-                                    DataTypes.FIELD("open", DataTypes.BOOLEAN()),
-                                    DataTypes.FIELD("at", DataTypes.TIMESTAMP_LTZ(3)),
-                                    DataTypes.FIELD("note", DataTypes.STRING()))
-                            .getLogicalType();
+    private static final RowType COLUMNS = (RowType) DataTypes.ROW(
+                    DataTypes.FIELD("id", DataTypes.STRING()),
+                    DataTypes.FIELD("pay", DataTypes.INT()),
+                    DataTypes.FIELD("total", DataTypes.BIGINT()),
+                    DataTypes.FIELD("lat", DataTypes.DOUBLE()),
+                    DataTypes.FIELD("open", DataTypes.BOOLEAN()),
+                    DataTypes.FIELD("at", DataTypes.TIMESTAMP_LTZ(3)),
+                    DataTypes.FIELD("note", DataTypes.STRING()))
+            .getLogicalType();
     private static final int RAW = 7;
     private static final int ERROR = 8;
     private static final String AT = "2026-11-21T03:04:05.678Z";
 
-    private static final RecordJsonDeserializationSchema SCHEMA =
-            schema(COLUMNS, List.of("note"), 100);
+    private static final RecordJsonDeserializationSchema SCHEMA = schema(COLUMNS, List.of("note"), 100);
 
     private static RecordJsonDeserializationSchema schema(RowType columns, List<String> optional, int maxStringBytes) {
         return new RecordJsonDeserializationSchema(
@@ -114,9 +111,10 @@ class RecordJsonTest {
 
     @Test
     void orderSpaceExtrasAndEscapesDoNotMatter() {
-        RowData row = good(" \r\n{ \"note\" : null , \"extra\":{\"a\":[1,{\"b\":[]},\"x\",{}],\"id\":\"no\"},\"at\":\"" + AT
-                + "\"\t,\"op\\u0065n\":false,\"l\\u0061t\":-1.5E2,\"total\":-9223372036854775808,\"more\":[[],[{}]],"
-                + "\"pay\":-0,\"id\":\"\\ub300\\uad6c \\ud83c\\udf57\\n\\\"\\\\\\/\\b\\f\\r\\t\\u00e9\",\"x\":-0.5e+7} \n");
+        RowData row = good(
+                " \r\n{ \"note\" : null , \"extra\":{\"a\":[1,{\"b\":[]},\"x\",{}],\"id\":\"no\"},\"at\":\"" + AT
+                        + "\"\t,\"op\\u0065n\":false,\"l\\u0061t\":-1.5E2,\"total\":-9223372036854775808,\"more\":[[],[{}]],"
+                        + "\"pay\":-0,\"id\":\"\\ub300\\uad6c \\ud83c\\udf57\\n\\\"\\\\\\/\\b\\f\\r\\t\\u00e9\",\"x\":-0.5e+7} \n");
         assertThat(row.getString(0)).hasToString("대구 🍗\n\"\\/\b\f\r\té");
         assertThat(row.getInt(1)).isZero();
         assertThat(row.getLong(2)).isEqualTo(Long.MIN_VALUE);
@@ -164,6 +162,14 @@ class RecordJsonTest {
                 Arguments.of("2026-11-21T03:04:05Z", "2026-11-21T03:04:05Z"),
                 Arguments.of("2026-11-21T12:04:05.678901234+09:00", "2026-11-21T03:04:05.678Z"),
                 Arguments.of("2026-11-21T03:04:05.6Z", "2026-11-21T03:04:05.600Z"),
+                Arguments.of("2026-11-21T12:04:05+09:00", "2026-11-21T03:04:05Z"),
+                Arguments.of("2026-11-21T12:04:05+0900", "2026-11-21T03:04:05Z"),
+                Arguments.of("2026-11-21T12:04:05+09", "2026-11-21T03:04:05Z"),
+                Arguments.of("2026-11-21T12:04:05.678+0900", "2026-11-21T03:04:05.678Z"),
+                Arguments.of("2026-11-20T23:34:05.678-0330", "2026-11-21T03:04:05.678Z"),
+                Arguments.of("2026-11-21t03:04:05.678z", "2026-11-21T03:04:05.678Z"),
+                Arguments.of("2026-11-21T03:04:05-00:00", "2026-11-21T03:04:05Z"),
+                Arguments.of("2026-11-21T21:04:05+18:00", "2026-11-21T03:04:05Z"),
                 Arguments.of("2024-02-29T23:59:59.999Z", "2024-02-29T23:59:59.999Z"),
                 Arguments.of("2000-02-29T00:00:00.000Z", "2000-02-29T00:00:00Z"),
                 Arguments.of("1969-12-31T23:59:59.999Z", "1969-12-31T23:59:59.999Z"),
@@ -174,7 +180,8 @@ class RecordJsonTest {
     @ParameterizedTest
     @MethodSource("times")
     void timesAreUtc(String text, String expected) {
-        assertThat(good(with("at", '"' + text + '"')).getTimestamp(5, 3).toInstant()).isEqualTo(Instant.parse(expected));
+        assertThat(good(with("at", '"' + text + '"')).getTimestamp(5, 3).toInstant())
+                .isEqualTo(Instant.parse(expected));
     }
 
     @Test
@@ -182,7 +189,10 @@ class RecordJsonTest {
         for (Instant day = Instant.parse("1799-12-31T12:00:00.001Z");
                 day.isBefore(Instant.parse("2201-01-01T00:00:00Z"));
                 day = day.plusSeconds(86_400)) {
-            assertThat(good(with("at", '"' + day.toString() + '"')).getTimestamp(5, 3).toInstant()).isEqualTo(day);
+            assertThat(good(with("at", '"' + day.toString() + '"'))
+                            .getTimestamp(5, 3)
+                            .toInstant())
+                    .isEqualTo(day);
         }
     }
 
@@ -261,6 +271,18 @@ class RecordJsonTest {
                 Arguments.of("wrong-type: at", bytes(with("at", "\"yesterday\""))),
                 Arguments.of("wrong-type: at", bytes(with("at", "\"2026-11-21\""))),
                 Arguments.of("wrong-type: at", bytes(with("at", "\"2026-11-21T03:04:05\""))),
+                Arguments.of("wrong-type: at", bytes(with("at", "\"2026-11-21 03:04:05Z\""))),
+                Arguments.of("wrong-type: at", bytes(with("at", "\"2026-11-21T12:04:05+09:\""))),
+                Arguments.of("wrong-type: at", bytes(with("at", "\"2026-11-21T12:04:05+090\""))),
+                Arguments.of("wrong-type: at", bytes(with("at", "\"2026-11-21T12:04:05+09:00:00\""))),
+                Arguments.of("wrong-type: at", bytes(with("at", "\"2026-11-21T12:04:05+9:00\""))),
+                Arguments.of("wrong-type: at", bytes(with("at", "\"2026-11-21T12:04:05+0960\""))),
+                Arguments.of("wrong-type: at", bytes(with("at", "\"2026-11-21T23:04:05+19:00\""))),
+                Arguments.of("wrong-type: at", bytes(with("at", "\"2026-11-21T03:04:05,678Z\""))),
+                Arguments.of("wrong-type: at", bytes(with("at", "\"2026-11-21T03:04:05.0123456789Z\""))),
+                Arguments.of("wrong-type: at", bytes(with("at", "\"２０２６-11-21T03:04:05Z\""))),
+                Arguments.of("wrong-type: at", bytes(with("at", "\"20261121T030405Z\""))),
+                Arguments.of("wrong-type: at", bytes(with("at", "\"2026-11-21T03:04:05Z \""))),
                 Arguments.of("wrong-type: at", bytes(with("at", "\"2026-11-21T03:04Z\""))),
                 Arguments.of("wrong-type: at", bytes(with("at", "\"2026-11-21T03:04+09:00\""))),
                 Arguments.of("wrong-type: at", bytes(with("at", "\"2026-11-21T03:04:05.Z\""))),
@@ -321,15 +343,22 @@ class RecordJsonTest {
     @ParameterizedTest
     @MethodSource("bad")
     void whatIsWrongIsSaid(String reason, byte[] value) {
-        assertThat(error(value)).startsWith(reason.contains(":") ? reason + (reason.contains(" ") ? "" : ": ") : reason + ": ");
+        assertThat(error(value))
+                .startsWith(reason.contains(":") ? reason + (reason.contains(" ") ? "" : ": ") : reason + ": ");
         // and the next record is none the worse for it
         good(GOOD);
     }
 
     @Test
     void whatFitsIsNotTooLong() {
-        assertThat(good(with("note", "\"" + "x".repeat(100) + "\"")).getString(6).toString()).hasSize(100);
-        assertThat(good(with("note", "\"" + "\\ub300".repeat(33) + "\"")).getString(6).toString()).hasSize(33);
+        assertThat(good(with("note", "\"" + "x".repeat(100) + "\""))
+                        .getString(6)
+                        .toString())
+                .hasSize(100);
+        assertThat(good(with("note", "\"" + "\\ub300".repeat(33) + "\""))
+                        .getString(6)
+                        .toString())
+                .hasSize(33);
     }
 
     @Test
@@ -348,7 +377,8 @@ class RecordJsonTest {
 
     @Test
     void theDetailIsShortAndClean() {
-        assertThat(error(bytes(with("pay", "\"" + "\\n\u007f가".repeat(1000) + "\"")))).hasSizeLessThan(120);
+        assertThat(error(bytes(with("pay", "\"" + "\\n\u007f가".repeat(1000) + "\""))))
+                .hasSizeLessThan(120);
         assertThat(error(bytes(with("pay", "\"5\"")))).isEqualTo("wrong-type: pay: expected INT, found string \"5\"");
         assertThat(error(bytes(with("at", "\"soon\""))))
                 .isEqualTo("wrong-type: at: expected TIMESTAMP_LTZ(3), found string \"soon\"");
@@ -358,33 +388,39 @@ class RecordJsonTest {
 
     @Test
     void datesDecimalsAndManyColumns() {
-        RowType columns =
-                (RowType)
-                        DataTypes.ROW(
-                                        DataTypes.FIELD("day", DataTypes.DATE()),
-                                        DataTypes.FIELD("co2", DataTypes.DECIMAL(10, 2)),
-                                        DataTypes.FIELD("\"q\\", DataTypes.TIMESTAMP_LTZ(6)))
-                                .getLogicalType();
+        RowType columns = (RowType) DataTypes.ROW(
+                        DataTypes.FIELD("day", DataTypes.DATE()),
+                        DataTypes.FIELD("co2", DataTypes.DECIMAL(10, 2)),
+                        DataTypes.FIELD("\"q\\", DataTypes.TIMESTAMP_LTZ(6)))
+                .getLogicalType();
         RecordJsonDeserializationSchema schema = schema(columns, List.of(), 100);
-        RowData row =
-                schema.deserialize(
-                        bytes("{\"day\":\"2026-11-21\",\"co2\":1.5e3,\"\\\"q\\\\\":\"2026-11-21T03:04:05.678901234Z\"}"));
+        RowData row = schema.deserialize(
+                bytes("{\"day\":\"2026-11-21\",\"co2\":1.5e3,\"\\\"q\\\\\":\"2026-11-21T03:04:05.678901234Z\"}"));
         assertThat(row.isNullAt(4)).isTrue();
-        assertThat(row.getInt(0)).isEqualTo((int) java.time.LocalDate.parse("2026-11-21").toEpochDay());
+        assertThat(row.getInt(0))
+                .isEqualTo((int) java.time.LocalDate.parse("2026-11-21").toEpochDay());
         assertThat(row.getDecimal(1, 10, 2)).hasToString("1500.00");
         assertThat(row.getTimestamp(2, 6).toInstant()).isEqualTo(Instant.parse("2026-11-21T03:04:05.678901Z"));
         for (String number : List.of("1.005", "123456789.1", "1e999999999", "1e-999999999", "1e99999999999")) {
-            assertThat(schema.deserialize(bytes("{\"day\":\"2026-11-21\",\"co2\":" + number + "}")).getString(4).toString())
+            assertThat(schema.deserialize(bytes("{\"day\":\"2026-11-21\",\"co2\":" + number + "}"))
+                            .getString(4)
+                            .toString())
                     .startsWith("out-of-range: co2");
         }
-        assertThat(schema.deserialize(bytes("{\"day\":\"2026-11-31\"}")).getString(4).toString()).startsWith("wrong-type: day");
-        assertThat(schema.deserialize(bytes("{\"day\":\"10000-01-01\"}")).getString(4).toString())
+        assertThat(schema.deserialize(bytes("{\"day\":\"2026-11-31\"}"))
+                        .getString(4)
+                        .toString())
+                .startsWith("wrong-type: day");
+        assertThat(schema.deserialize(bytes("{\"day\":\"10000-01-01\"}"))
+                        .getString(4)
+                        .toString())
                 .startsWith("out-of-range: day");
     }
 
     @Test
     void aColumnOfAnotherTypeIsRefusedAtOnce() {
-        RowType columns = (RowType) DataTypes.ROW(DataTypes.FIELD("a", DataTypes.ARRAY(DataTypes.INT()))).getLogicalType();
+        RowType columns = (RowType) DataTypes.ROW(DataTypes.FIELD("a", DataTypes.ARRAY(DataTypes.INT())))
+                .getLogicalType();
         assertThatThrownBy(() -> schema(columns, List.of(), 100))
                 .isInstanceOf(ValidationException.class)
                 .hasMessageContaining("Column a is ARRAY<INT>");

@@ -1,0 +1,186 @@
+"""Which calls are wanted, given what is known. Pure."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from apis import calendar
+from apis.client import milliseconds
+from apis.data_go_kr import Answer
+from apis.endpoints import Api, Call, Endpoint
+from apis.kakao import Position
+from apis.quota import Quota
+from conf.settings import Operations, Pollers, Watch
+from generators.pollers.carbon.messages import energy_key, weather_key
+from generators.pollers.state import Known
+
+LONGEST_WEATHER_DAYS = 366
+_MOST_ROWS = 999
+
+
+@dataclass(frozen=True)
+class Period:
+    """The months that a backfill is about, first days both; the weather goes on to yesterday when it ends now."""
+
+    first: date
+    last: date
+
+    @classmethod
+    def back(cls, months: int, now: datetime) -> "Period":
+        """The last so many months that are over."""
+        last = calendar.newest_month(now)
+        return cls(calendar.months_back(last, months - 1), last)
+
+    @property
+    def months(self) -> Sequence[date]:
+        """All of them, newest first."""
+        return calendar.months(self.first, self.last)
+
+    def days(self, now: datetime) -> Iterator[date]:
+        """All days whose weather there may be."""
+        newest = calendar.newest_weather(now)
+        last = newest if self.last >= calendar.newest_month(now) else min(newest, calendar.last_day(self.last))
+        return calendar.days(self.first, last)
+
+
+@dataclass(frozen=True)
+class Calls:
+    """The calls of the carbon stream's operations.
+
+    Attributes:
+        complexes: K-apt's list.
+        basis: What K-apt knows of a complex.
+        energy: A complex's month.
+        weather: A station's days.
+        address: Where an address is; None: nobody is asked.
+    """
+
+    complexes: Endpoint[Answer]
+    basis: Endpoint[Answer]
+    energy: Endpoint[Answer]
+    weather: Endpoint[Answer]
+    address: Endpoint[Position | None] | None
+
+    @classmethod
+    def of(cls, operations: Operations, data_go_kr: Api[Answer], kakao: Api[Position | None] | None) -> "Calls":
+        """The operations as the settings name them."""
+
+        def endpoint(name: str) -> Endpoint[Answer]:
+            chosen = getattr(operations, name)
+            return Endpoint(data_go_kr, name, chosen.path, Quota(chosen.daily_quota))
+
+        address = operations.address
+        return cls(
+            complexes=endpoint("complexes"),
+            basis=endpoint("basis"),
+            energy=endpoint("energy"),
+            weather=endpoint("weather"),
+            address=Endpoint(kakao, "address", address.path, Quota(address.daily_quota)) if kakao else None,
+        )
+
+    @property
+    def endpoints(self) -> Sequence[Endpoint[Any]]:
+        """All that may be asked."""
+        return [each for each in (self.complexes, self.basis, self.address, self.energy, self.weather) if each]
+
+    def page(self, sido: str, page: int, rows: int, listing: int) -> Call[Answer]:
+        """A page of the list of complexes."""
+        parameters = {"sidoCode": sido, "pageNo": str(page), "numOfRows": str(rows)}
+        return Call(self.complexes, f"{sido}|{listing}|{rows}|{page}", parameters)
+
+    def basis_of(self, complex_id: str) -> Call[Answer]:
+        """What K-apt knows of a complex."""
+        return Call(self.basis, complex_id, {"kaptCode": complex_id})
+
+    def month(self, complex_id: str, month: date) -> Call[Answer]:
+        """A complex's month."""
+        parameters = {"kaptCode": complex_id, "reqDate": f"{month:%Y%m}"}
+        return Call(self.energy, energy_key(complex_id, month), parameters)
+
+    def days(self, station: str, first: date, last: date) -> Call[Answer]:
+        """A station's days; at most so many that one answer holds them all."""
+        parameters = {
+            "pageNo": "1",
+            "numOfRows": str(_MOST_ROWS),
+            "dataType": "JSON",
+            "dataCd": "ASOS",
+            "dateCd": "DAY",
+            "startDt": f"{first:%Y%m%d}",
+            "endDt": f"{last:%Y%m%d}",
+            "stnIds": station,
+        }
+        return Call(self.weather, f"{station}|{first}|{last}", parameters)
+
+
+def stations(chosen: Pollers) -> Sequence[str]:
+    """Every weather station once."""
+    return sorted(set(chosen.stations.values()))
+
+
+def is_settled(known: Known | None, malformed_attempts: int) -> bool:
+    """Whether a backfill asks no more: there was an answer, or it was unreadable as often as is allowed."""
+    return known is not None and (known.outcome != "unreadable" or known.tries >= malformed_attempts)
+
+
+# What is wanted: keys of `energy_key` as (complex, month), and (station, first day, last day).
+Month = tuple[str, date]
+Days = tuple[str, date, date]
+
+
+def energy_backfill(
+    complexes: Iterable[str], months: Sequence[date], known: Mapping[str, Known], malformed_attempts: int
+) -> list[Month]:
+    """Every month of every complex that was never answered: newest months first, as they are wanted first."""
+    listed = list(complexes)
+    wanted = ((complex_id, month) for month in months for complex_id in listed)
+    return [each for each in wanted if not is_settled(known.get(energy_key(*each)), malformed_attempts)]
+
+
+def weather_backfill(
+    stations: Iterable[str], days: Iterable[date], known: Mapping[str, Known], malformed_attempts: int
+) -> list[Days]:
+    """Every day of every station that was never answered, in as few calls as hold them."""
+    wanted = list(days)
+    return [
+        (station, first, last)
+        for station in stations
+        for first, last in calendar.ranges(
+            (day for day in wanted if not is_settled(known.get(weather_key(station, day)), malformed_attempts)),
+            LONGEST_WEATHER_DAYS,
+        )
+    ]
+
+
+def corrections(complexes: Iterable[str], known: Mapping[str, Known], now: datetime, watch: Watch) -> list[Month]:
+    """The newest months that were answered a while ago: they may have been corrected since."""
+    if not watch.correction_months:
+        return []
+    last = calendar.newest_month(now)
+    before = milliseconds(now - timedelta(days=watch.correction_days))
+    listed = list(complexes)
+    months = calendar.months(calendar.months_back(last, watch.correction_months - 1), last)
+    asked = [(complex_id, month) for month in months for complex_id in listed]
+    return [each for each in asked if (answer := known.get(energy_key(*each))) and answer.fetched_ms <= before]
+
+
+def walk_back(now: datetime, watch: Watch) -> Sequence[date]:
+    """The months that a complex is asked for, newest first; whoever asks stops at the first that was entered."""
+    last = calendar.newest_month(now)
+    return calendar.months(calendar.months_back(last, watch.walk_back_months - 1), last)
+
+
+def weather_watch(stations: Iterable[str], known: Mapping[str, Known], now: datetime, watch: Watch) -> list[Days]:
+    """The last days of every station again, as they are corrected and filled, and what was missed since the first."""
+    last = calendar.newest_weather(now)
+    recent = set(calendar.days(last - timedelta(days=watch.weather_days - 1), last))
+    wanted: list[Days] = []
+    for station in stations:
+        seen = {
+            date.fromisoformat(key.split("|")[1])
+            for key in known
+            if key.startswith(f"{station}|") and key.count("|") == 1
+        }
+        missed = set(calendar.days(min(seen), last)) - seen if seen else set()
+        wanted += [(station, *run) for run in calendar.ranges(recent | missed, LONGEST_WEATHER_DAYS)]
+    return wanted

@@ -1,0 +1,151 @@
+"""K-apt's list and basis of complexes, their energy use, and ASOS weather: the paths of the real services."""
+
+from collections.abc import Callable
+from datetime import date
+
+from fastapi import FastAPI, HTTPException, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from conf.city.places import Complex
+from generators.simulator import data_go_kr, envelopes
+from generators.simulator.carbon import services
+from generators.simulator.carbon.energy import NOT_ENTERED
+from generators.simulator.carbon.services import World
+from generators.simulator.data_go_kr import Page, Rows, ServiceKey, Type, error
+from generators.simulator.envelopes import Item
+from generators.simulator.gateway import Body, Provider, Simulation
+
+_ENERGY = "/1613000/ApHusEnergyUseInfoOfferServiceV2"
+_LIST = "/1613000/AptListService4"
+_BASIS = "/1613000/AptBasisInfoServiceV5"
+_WEATHER = "/1360000/AsosDalyInfoService"
+_MOST_ROWS = 999
+
+
+class Correction(BaseModel):
+    """A month that the office enters anew: each quantity times the factor; 0 takes the entry back."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    complex_id: str
+    month: date
+    factor: float = Field(ge=0, le=10)
+
+
+def add(app: FastAPI, simulation: Simulation) -> None:
+    """Add the services to the application."""
+    world = World(simulation.chosen.seed, simulation.chosen.first_month)
+    places, provider = services.places(), data_go_kr.provider(simulation.chosen)
+    _add_list(app, simulation, provider, world)
+    _add_items(app, simulation, provider, world, places)
+    _add_weather(app, simulation, provider, world)
+
+    @app.post("/simulator/corrections")
+    async def correct(correction: Correction) -> Correction:
+        """Change a month of a complex."""
+        if correction.complex_id not in places or correction.month.day != 1:
+            raise HTTPException(422, "complex_id has to be one that is listed, month the first day of a month")
+        world.corrections[correction.complex_id, correction.month] = correction.factor
+        return correction
+
+
+def _add_list(app: FastAPI, simulation: Simulation, provider: Provider, world: World) -> None:
+    def add_one(name: str, parameter: str) -> None:
+        @app.get(f"{_LIST}/{name}")
+        async def complexes(
+            request: Request, serviceKey: ServiceKey = None, pageNo: Page = 1, numOfRows: Rows = 10, _type: Type = None
+        ) -> Response:
+            """One page of the list of complexes."""
+            as_json = _is_json(request)
+            prefix = request.query_params.get(parameter, "") if parameter else "27"
+
+            def page(number: int) -> Body:
+                if not prefix:
+                    return error("11", as_json=as_json)
+                items = services.listed(world, prefix, simulation.gateway.trouble.unlisted)
+                part = items[(number - 1) * numOfRows : number * numOfRows]
+                content = envelopes.page(part, pageNo, numOfRows, len(items), as_json=as_json, bare=True)
+                return Body(content, as_json=as_json)
+
+            return await simulation.answer(
+                provider, "complexes", serviceKey, f"{prefix}|{pageNo}", lambda: page(pageNo), lambda: page(1)
+            )
+
+    for name, parameter in (
+        ("getTotalAptList4", ""),
+        ("getSidoAptList4", "sidoCode"),
+        ("getSigunguAptList4", "sigunguCode"),
+        ("getLegaldongAptList4", "bjdCode"),
+    ):
+        add_one(name, parameter)
+
+
+def _add_items(
+    app: FastAPI, simulation: Simulation, provider: Provider, world: World, places: dict[str, Complex]
+) -> None:
+    """What answers with one item about one complex."""
+
+    def add_one(path: str, operation: str, item: Callable[[Complex, str | None], Item | None]) -> None:
+        @app.get(path)
+        async def single(request: Request, serviceKey: ServiceKey = None) -> Response:
+            """One item of one complex."""
+            as_json = _is_json(request)
+            complex_id = request.query_params.get("kaptCode", "")
+            asked = request.query_params.get("reqDate")
+
+            def body() -> Body:
+                if not complex_id:
+                    return error("11", as_json=as_json)
+                place = places.get(complex_id)
+                found = item(place, asked) if place else None
+                if found is None:
+                    return error("03", as_json=as_json)
+                return Body(envelopes.single(found, as_json=as_json), as_json=as_json)
+
+            subject = f"{complex_id}|{asked}" if operation == "energy" else complex_id
+            return await simulation.answer(provider, operation, serviceKey, subject, body)
+
+    def energy(place: Complex, asked: str | None) -> Item | None:
+        month, today = data_go_kr.month(asked), simulation.today()
+        if month and not world.first_month <= month <= today:
+            return None
+        usage = world.usage(place, month, today) if month else NOT_ENTERED
+        return services.energy_item(place.complex_id, month, usage)
+
+    def average(place: Complex, asked: str | None) -> Item | None:
+        month = data_go_kr.month(asked)
+        return services.average_item(world, [place], month, simulation.today()) if month else None
+
+    add_one(f"{_BASIS}/getAphusBassInfoV5", "basis", lambda place, _: services.basis_item(world, place))
+    add_one(f"{_BASIS}/getAphusDtlInfoV5", "detail", lambda place, _: services.detail_item(world, place))
+    add_one(f"{_ENERGY}/getHsmpApHusUsgQtyInfoSearchV2", "energy", energy)
+    add_one(f"{_ENERGY}/getHsmpAvrgEnergyUseAmountInfoSearchV2", "average", average)
+
+
+def _add_weather(app: FastAPI, simulation: Simulation, provider: Provider, world: World) -> None:
+    @app.get(f"{_WEATHER}/getWthrDataList")
+    async def weather(
+        request: Request, serviceKey: ServiceKey = None, pageNo: Page = 1, numOfRows: Rows = 10
+    ) -> Response:
+        """Days of one station."""
+        asked = request.query_params
+        as_json = asked.get("dataType", "XML").upper() == "JSON"
+        station, first, last = asked.get("stnIds", ""), asked.get("startDt", ""), asked.get("endDt", "")
+
+        def body() -> Body:
+            if not (station and first and last):
+                return error("11", as_json=as_json)
+            begin, end = data_go_kr.day(first), data_go_kr.day(last)
+            if begin is None or end is None or begin > end or numOfRows > _MOST_ROWS:
+                return error("10", as_json=as_json)
+            if end >= simulation.today():
+                return error("99", as_json=as_json, message=envelopes.NOT_BEFORE_TOMORROW)
+            content = services.weather_page(world, station, begin, end, pageNo, numOfRows, as_json=as_json)
+            return Body(content, as_json=as_json) if content else error("03", as_json=as_json)
+
+        subject = f"{station}|{first}|{last}|{pageNo}"
+        return await simulation.answer(provider, "weather", serviceKey or asked.get("ServiceKey"), subject, body)
+
+
+def _is_json(request: Request) -> bool:
+    return request.query_params.get("_type") == "json"

@@ -1,0 +1,84 @@
+"""What carbon gives for its tables, and for the index `carbon`, before sql/flink/carbon/<table>.sql.
+
+Emission is in grams, a month is written `2026-05`, and `version` guards the upsert.
+"""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import NamedTuple
+
+
+class ComplexMonth(NamedTuple):
+    """Of emission_per_complex_month; None where nothing was entered."""
+
+    complex_id: str
+    month: str
+    electricity: int | None
+    gas: int | None
+    water: int | None
+    heat: int | None
+    total: int | None
+    version: int
+
+
+class ComplexDays(NamedTuple):
+    """Of emission_per_complex_day: all days of a month."""
+
+    complex_id: str
+    month: str
+    days: Sequence[int | None]
+    version: int
+
+
+class RegionMonth(NamedTuple):
+    """Of emission_per_region_month; `complexes` is how many have something entered."""
+
+    region: str
+    month: str
+    total: int
+    complexes: int
+    version: int
+
+
+class RegionDays(NamedTuple):
+    """Of emission_per_region_day: all days of a month."""
+
+    region: str
+    month: str
+    days: Sequence[int | None]
+    complexes: int
+    version: int
+
+
+class Points(NamedTuple):
+    """Of carbon_points: points of all households, and savings as shares of the baseline."""
+
+    complex_id: str
+    half_year: str
+    electricity: int
+    gas: int
+    water: int
+    electricity_saving: Decimal | None
+    gas_saving: Decimal | None
+    water_saving: Decimal | None
+    households: int
+    version: int
+
+
+class Document(NamedTuple):
+    """Of the index `carbon`: a complex and a month of it."""
+
+    complex_id: str
+    month: str
+    name: str
+    region: str
+    households: int
+    heating: str | None
+    lat: float | None
+    lon: float | None
+    electricity: int | None
+    gas: int | None
+    water: int | None
+    heat: int | None
+    total: int | None
+    version: int
