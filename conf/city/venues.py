@@ -1,4 +1,4 @@
-"""The venues of the city that sell tickets, conf/city/venues.yaml."""
+"""The venues of the city that sell seats, conf/city/venues.yaml."""
 
 import functools
 from pathlib import Path
@@ -13,11 +13,11 @@ class Venue(NamedTuple):
     """A venue.
 
     Attributes:
-        name: As tickets name it.
+        name: As sales name it.
         region: Legal code of its district, 5 digits.
         lat: Latitude, degrees (WGS84).
         lon: Longitude, degrees.
-        seats: How many tickets a show here has.
+        seats: How many a show here has.
     """
 
     name: str

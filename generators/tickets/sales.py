@@ -11,10 +11,10 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
-from generators import producing
-from generators.producing import Damage, Record
+from generators import plans
+from generators.plans import UNPACED_RATE, Record, due_times
 from generators.tickets import malformed
 from generators.tickets.shows import Show, show
 
@@ -73,10 +73,13 @@ class _Box:
     """The shows on sale, as one process sees them; one that is sold out makes room for another."""
 
     def __init__(self, seed: int, process: int, processes: int) -> None:
-        self._open = lambda number: _Sales(show(seed, number), process, processes)
+        self._seed, self._process, self._processes = seed, process, processes
         self._on_sale = [self._open(-1 - number) for number in range(ON_SALE)]
         self._newest = -1
         self._oldest = -ON_SALE
+
+    def _open(self, number: int) -> _Sales:
+        return _Sales(show(self._seed, number), self._process, self._processes)
 
     def choose(self, newest: int, burst: float, draw: random.Random) -> _Sales:
         """A show with seats left.
@@ -97,7 +100,7 @@ class _Box:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan(producing.Plan):
+class Plan(plans.Plan):
     """What a run produces, beside what every stream's has.
 
     Attributes:
@@ -108,7 +111,7 @@ class Plan(producing.Plan):
         oversold_share: Share of the records that sell a seat that is taken.
     """
 
-    DAMAGES: ClassVar[Mapping[str, Damage]] = malformed.KINDS
+    DAMAGES = malformed.KINDS
 
     malformed_kinds: tuple[str, ...] = malformed.USUAL
     burst_every_seconds: float = 0.0
@@ -136,11 +139,11 @@ class Plan(producing.Plan):
         """What a burst adds to the rate, as a multiple of it; 0 where there are none."""
         if not self.burst_every_seconds:
             return 0.0
-        return (self.burst_factor - 1) * 0.5 ** (seconds % self.burst_every_seconds / self.burst_seconds)
+        return (self.burst_factor - 1) * math.exp2(-(seconds % self.burst_every_seconds) / self.burst_seconds)
 
     def rate_at(self, seconds: float) -> float:
         """Records per second over all processes, so many seconds after the start."""
-        return (self.rate or producing.UNPACED_RATE) * (1 + self.burst_at(seconds))
+        return (self.rate or UNPACED_RATE) * (1 + self.burst_at(seconds))
 
     def newest_at(self, seconds: float) -> int:
         """The number of the show that went on sale last."""
@@ -154,7 +157,7 @@ class Plan(producing.Plan):
         origin = self.start.timestamp()
         prefix = f"T{self.seed:x}-{process}-"
         number = 0
-        for at in producing.due_times(self.rate_at, self.processes, draw.random):
+        for at in due_times(self.rate_at, self.processes, draw.random):
             now = origin + at
             luck = draw.random()
             if luck < self.duplicate_share and recent:
@@ -201,6 +204,7 @@ class Plan(producing.Plan):
             record = Record(key, value, "valid", "late" if late else "", at)
             recent.append(_Sold(record, fields, sales))
             yield record
+
 
 def _taken_from(recent: deque[_Sold], draw: random.Random) -> _Sold:
     index = draw.randrange(len(recent))

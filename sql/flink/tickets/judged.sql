@@ -1,6 +1,10 @@
 -- The rules of a valid sale or cancellation. What breaks one goes to the dead letters with "<reason>: <detail>".
 SELECT
     kind, ticket_id, `at`, show_id, show_name, venue, region, seat, price, buyer_id, channel, `raw`,
+    -- Told by the record alone, so that a replay, and one from the beginning, tells alike.
+    TIMESTAMPADD(SECOND, 60 + ${late_after}, FLOOR(`at` TO MINUTE))
+        <= CAST(written_at AS TIMESTAMP_LTZ(3)) AS late,
+    CAST(written_at AS TIMESTAMP_LTZ(3)) AS written_at,
     COALESCE(`error`, CASE
         WHEN kind NOT IN ('sale', 'cancellation') THEN 'out-of-range: kind is neither sale nor cancellation'
         WHEN ticket_id = '' THEN 'out-of-range: ticket_id is empty'

@@ -1,1 +1,1 @@
-SELECT show_id, `minute`, sold, cancelled, revenue, version, CURRENT_TIMESTAMP AS updated_at FROM minutes
+SELECT `minute`, show_id, sold, cancelled, revenue, version, CURRENT_TIMESTAMP AS updated_at FROM minutes

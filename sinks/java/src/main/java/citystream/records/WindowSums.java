@@ -16,8 +16,8 @@ import org.apache.flink.table.types.logical.VarCharType;
 import org.apache.flink.util.Collector;
 
 /**
- * Whole-number sums over a window of rows. The accumulator is the count of rows, then the sums. Sums that leave the range
- * of a long fail the job rather than wrap.
+ * Whole-number sums over a window of rows. The accumulator is the count of rows, then the sums. Sums that leave the
+ * range of a long fail the job rather than wrap.
  */
 public final class WindowSums implements AggregateFunction<RowData, long[], long[]> {
     private static final long serialVersionUID = 1L;
@@ -58,8 +58,8 @@ public final class WindowSums implements AggregateFunction<RowData, long[], long
     }
 
     /**
-     * A window as a row: key, the window's start, the sums, and as the version the count of rows, which only grows while
-     * late rows are added.
+     * A window as a row: key, the window's start, the sums, and as the version the count of rows, which only grows
+     * while late rows are added.
      */
     public static final class AsRow implements WindowFunction<long[], RowData, StringData, TimeWindow> {
         private static final long serialVersionUID = 1L;

@@ -1,6 +1,7 @@
 package citystream.tickets;
 
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
@@ -12,28 +13,26 @@ import org.apache.flink.api.common.state.ValueState;
 import org.apache.flink.api.common.state.ValueStateDescriptor;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.api.common.typeinfo.Types;
-import org.apache.flink.api.java.tuple.Tuple3;
 import org.apache.flink.metrics.Counter;
 import org.apache.flink.streaming.api.functions.KeyedProcessFunction;
 import org.apache.flink.table.data.GenericRowData;
 import org.apache.flink.table.data.RowData;
 import org.apache.flink.table.data.StringData;
-import org.apache.flink.table.data.TimestampData;
 import org.apache.flink.table.runtime.typeutils.InternalTypeInfo;
 import org.apache.flink.table.types.logical.BigIntType;
-import org.apache.flink.table.types.logical.LocalZonedTimestampType;
 import org.apache.flink.table.types.logical.LogicalType;
 import org.apache.flink.table.types.logical.VarCharType;
+import org.apache.flink.types.Row;
 import org.apache.flink.util.Collector;
 import org.apache.flink.util.OutputTag;
 
 /**
  * Who holds a seat. Keyed by show and seat; takes each sale and cancellation once, in any order.
  *
- * <p>Two outputs. The main one says when a seat is taken (1) or free again (-1), as {@link #TAKEN} rows. {@link
- * #OVERSELLS} has one row per sale of a seat that another ticket held at the sale's time. Whether it did is judged when
- * the watermark has passed the sale, so that a cancellation that was made before it has arrived; until then nothing is
- * held back but the alarm.
+ * <p>Two outputs. The main one says when a seat is taken (1) or free again (-1), as {@link #TAKEN} rows.
+ * {@link #OVERSELLS} has one row per sale of a seat that another ticket held at the sale's time. Whether it did is
+ * judged when the watermark has passed the sale, so that a cancellation that was made before it has arrived; until then
+ * nothing is held back but the alarm.
  *
  * <p>State: {@code tickets}, the tickets of the seat, forgotten {@code ttlMillis} after the seat's last event. At most
  * {@link #MAX_TICKETS} are kept: of more, those whose alarm is out are forgotten first, then the oldest cancelled ones.
@@ -49,27 +48,46 @@ public final class SeatSales extends KeyedProcessFunction<RowData, RowData, RowD
     private static final long NEVER = Long.MAX_VALUE;
 
     public static final TypeInformation<RowData> TAKEN = InternalTypeInfo.ofFields(
-            new LogicalType[] {VarCharType.STRING_TYPE.copy(false), VarCharType.STRING_TYPE.copy(false), new BigIntType(false)},
+            new LogicalType[] {
+                VarCharType.STRING_TYPE.copy(false), VarCharType.STRING_TYPE.copy(false), new BigIntType(false)
+            },
             new String[] {"show_id", "venue", "taken"});
 
-    public static final OutputTag<RowData> OVERSELLS = new OutputTag<>("oversells", InternalTypeInfo.ofFields(
-            new LogicalType[] {
-                VarCharType.STRING_TYPE.copy(false),
-                VarCharType.STRING_TYPE.copy(false),
-                VarCharType.STRING_TYPE.copy(false),
-                VarCharType.STRING_TYPE.copy(false),
-                new LocalZonedTimestampType(false, 3)
-            },
-            new String[] {"show_id", "seat", "first_ticket_id", "second_ticket_id", "at"}));
+    /** Few and far between: rows in the form that every tool takes. */
+    public static final OutputTag<Row> OVERSELLS = new OutputTag<>(
+            "oversells",
+            Types.ROW_NAMED(
+                    new String[] {"show_id", "seat", "first_ticket_id", "second_ticket_id", "at"},
+                    Types.STRING,
+                    Types.STRING,
+                    Types.STRING,
+                    Types.STRING,
+                    Types.INSTANT));
+
+    /** What is known of a ticket of the seat. */
+    public static final class Ticket {
+        /** When it was sold. */
+        public long sold = NEVER;
+
+        /** When it was cancelled. */
+        public long cancelled = NEVER;
+
+        /** From which watermark on it is known whether another ticket held the seat. */
+        public long judged = Long.MIN_VALUE;
+
+        /** Whether its alarm is out. */
+        public boolean alarmed;
+    }
 
     private final int saleIndex;
     private final int ticketIndex;
     private final int atIndex;
+    private final int writtenIndex;
     private final int venueIndex;
     private final long ttlMillis;
 
-    /** By ticket: when it was sold and when cancelled, as far as known, and whether its alarm is out. */
-    private transient ValueState<Map<String, Tuple3<Long, Long, Boolean>>> tickets;
+    /** By ticket. */
+    private transient ValueState<Map<String, Ticket>> tickets;
 
     private transient Counter oversells;
 
@@ -77,56 +95,58 @@ public final class SeatSales extends KeyedProcessFunction<RowData, RowData, RowD
      * @param saleIndex BOOLEAN: a sale, or else its cancellation
      * @param ticketIndex STRING: the ticket
      * @param atIndex TIMESTAMP_LTZ(3): when it was sold or cancelled
+     * @param writtenIndex TIMESTAMP_LTZ(3): when the record was written
      * @param venueIndex STRING: the show's venue
      * @param ttlMillis how long after its last event a seat is forgotten
      */
-    public SeatSales(int saleIndex, int ticketIndex, int atIndex, int venueIndex, long ttlMillis) {
+    public SeatSales(int saleIndex, int ticketIndex, int atIndex, int writtenIndex, int venueIndex, long ttlMillis) {
         if (ttlMillis <= 0) {
             throw new IllegalArgumentException("The time to live must be positive, not " + ttlMillis + " ms");
         }
         this.saleIndex = saleIndex;
         this.ticketIndex = ticketIndex;
         this.atIndex = atIndex;
+        this.writtenIndex = writtenIndex;
         this.venueIndex = venueIndex;
         this.ttlMillis = ttlMillis;
     }
 
     @Override
     public void open(OpenContext context) {
-        ValueStateDescriptor<Map<String, Tuple3<Long, Long, Boolean>>> descriptor = new ValueStateDescriptor<>(
-                "tickets", Types.MAP(Types.STRING, Types.TUPLE(Types.LONG, Types.LONG, Types.BOOLEAN)));
-        descriptor.enableTimeToLive(
-                StateTtlConfig.newBuilder(Duration.ofMillis(ttlMillis))
-                        .updateTtlOnCreateAndWrite()
-                        .neverReturnExpired()
-                        .cleanupIncrementally(2, false)
-                        .cleanupInRocksdbCompactFilter(10_000)
-                        .build());
+        ValueStateDescriptor<Map<String, Ticket>> descriptor =
+                new ValueStateDescriptor<>("tickets", Types.MAP(Types.STRING, Types.POJO(Ticket.class)));
+        descriptor.enableTimeToLive(StateTtlConfig.newBuilder(Duration.ofMillis(ttlMillis))
+                .updateTtlOnCreateAndWrite()
+                .neverReturnExpired()
+                .cleanupIncrementally(2, false)
+                .cleanupInRocksdbCompactFilter(10_000)
+                .build());
         tickets = getRuntimeContext().getState(descriptor);
         oversells = getRuntimeContext().getMetricGroup().addGroup("citystream").counter("oversells");
     }
 
     @Override
     public void processElement(RowData row, Context context, Collector<RowData> out) throws Exception {
-        Map<String, Tuple3<Long, Long, Boolean>> seat = tickets.value();
+        Map<String, Ticket> seat = tickets.value();
         if (seat == null) {
             seat = new HashMap<>(2);
         }
         boolean wasTaken = isTaken(seat);
         long at = row.getTimestamp(atIndex, 3).getMillisecond();
+        long written = row.getTimestamp(writtenIndex, 3).getMillisecond();
         boolean sale = row.getBoolean(saleIndex);
-        Tuple3<Long, Long, Boolean> ticket = seat.computeIfAbsent(
-                row.getString(ticketIndex).toString(), id -> Tuple3.of(NEVER, NEVER, false));
+        Ticket ticket = seat.computeIfAbsent(row.getString(ticketIndex).toString(), id -> new Ticket());
         if (sale) {
-            ticket.f0 = Math.min(ticket.f0, at);
+            ticket.sold = Math.min(ticket.sold, at);
         } else {
-            ticket.f1 = Math.min(ticket.f1, at);
+            ticket.cancelled = Math.min(ticket.cancelled, at);
         }
         if (sale && seat.size() > 1) {
             // Of tickets sold later, one that had the seat to itself until now may not have had it.
-            for (Tuple3<Long, Long, Boolean> other : seat.values()) {
-                if (other.f0 >= at && other.f0 != NEVER && !other.f2) {
-                    context.timerService().registerEventTimeTimer(other.f0);
+            for (Ticket other : seat.values()) {
+                if (other.sold >= at && other.sold != NEVER && !other.alarmed) {
+                    other.judged = Math.max(other.judged, written);
+                    context.timerService().registerEventTimeTimer(other.judged);
                 }
             }
         }
@@ -139,51 +159,53 @@ public final class SeatSales extends KeyedProcessFunction<RowData, RowData, RowD
         }
     }
 
-    private static boolean isTaken(Map<String, Tuple3<Long, Long, Boolean>> seat) {
-        for (Tuple3<Long, Long, Boolean> ticket : seat.values()) {
-            if (ticket.f0 != NEVER && ticket.f1 == NEVER) {
+    private static boolean isTaken(Map<String, Ticket> seat) {
+        for (Ticket ticket : seat.values()) {
+            if (ticket.sold != NEVER && ticket.cancelled == NEVER) {
                 return true;
             }
         }
         return false;
     }
 
-    private static void bound(Map<String, Tuple3<Long, Long, Boolean>> seat) {
+    private static void bound(Map<String, Ticket> seat) {
         while (seat.size() > MAX_TICKETS) {
             seat.entrySet().stream()
-                    .min(Comparator.<Map.Entry<String, Tuple3<Long, Long, Boolean>>>comparingInt(
-                                    e -> e.getValue().f2 ? 0 : e.getValue().f1 != NEVER ? 1 : 2)
-                            .thenComparing(e -> e.getValue().f0)
+                    .min(Comparator.<Map.Entry<String, Ticket>>comparingInt(
+                                    e -> e.getValue().alarmed ? 0 : e.getValue().cancelled != NEVER ? 1 : 2)
+                            .thenComparing(e -> e.getValue().sold)
                             .thenComparing(Map.Entry::getKey))
                     .ifPresent(least -> seat.remove(least.getKey()));
         }
     }
 
-    /** The watermark has passed a sale: all that was sold and cancelled until then has come. */
+    /** All that was written before a second sale has come. */
     @Override
     public void onTimer(long time, OnTimerContext context, Collector<RowData> out) throws Exception {
-        Map<String, Tuple3<Long, Long, Boolean>> seat = tickets.value();
+        Map<String, Ticket> seat = tickets.value();
         if (seat == null) {
             return;
         }
-        List<Map.Entry<String, Tuple3<Long, Long, Boolean>>> sold = new ArrayList<>(seat.entrySet());
-        sold.removeIf(entry -> entry.getValue().f0 > time || entry.getValue().f1 <= entry.getValue().f0);
-        sold.sort(Comparator.<Map.Entry<String, Tuple3<Long, Long, Boolean>>>comparingLong(e -> e.getValue().f0)
+        List<Map.Entry<String, Ticket>> sold = new ArrayList<>(seat.entrySet());
+        sold.removeIf(entry -> entry.getValue().sold == NEVER || entry.getValue().cancelled <= entry.getValue().sold);
+        sold.sort(Comparator.<Map.Entry<String, Ticket>>comparingLong(e -> e.getValue().sold)
                 .thenComparing(Map.Entry::getKey));
         boolean changed = false;
         for (int i = 1; i < sold.size(); i++) {
-            Tuple3<Long, Long, Boolean> second = sold.get(i).getValue();
-            for (int j = 0; j < i && !second.f2; j++) {
-                if (sold.get(j).getValue().f1 > second.f0) {
-                    second.f2 = true;
+            Ticket second = sold.get(i).getValue();
+            for (int j = 0; j < i && second.judged <= time && !second.alarmed; j++) {
+                if (sold.get(j).getValue().cancelled > second.sold) {
+                    second.alarmed = true;
                     changed = true;
                     oversells.inc();
-                    context.output(OVERSELLS, GenericRowData.of(
-                            context.getCurrentKey().getString(0),
-                            context.getCurrentKey().getString(1),
-                            StringData.fromString(sold.get(j).getKey()),
-                            StringData.fromString(sold.get(i).getKey()),
-                            TimestampData.fromEpochMillis(second.f0)));
+                    context.output(
+                            OVERSELLS,
+                            Row.of(
+                                    context.getCurrentKey().getString(0).toString(),
+                                    context.getCurrentKey().getString(1).toString(),
+                                    sold.get(j).getKey(),
+                                    sold.get(i).getKey(),
+                                    Instant.ofEpochMilli(second.sold)));
                 }
             }
         }

@@ -3,8 +3,10 @@ package citystream.tickets;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import citystream.records.FieldsKey;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
+import org.apache.flink.api.common.serialization.SerializerConfigImpl;
 import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
 import org.apache.flink.streaming.api.operators.KeyedProcessOperator;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
@@ -13,30 +15,34 @@ import org.apache.flink.table.data.GenericRowData;
 import org.apache.flink.table.data.RowData;
 import org.apache.flink.table.data.StringData;
 import org.apache.flink.table.data.TimestampData;
+import org.apache.flink.types.Row;
 import org.junit.jupiter.api.Test;
 
 @SuppressWarnings("try") // the harness may be interrupted in close()
 class SeatSalesTest {
-    private static final FieldsKey SEAT = new FieldsKey(3, 5);
+    private static final FieldsKey SEAT = new FieldsKey(4, 6);
 
     private static KeyedOneInputStreamOperatorTestHarness<RowData, RowData, RowData> harness() throws Exception {
-        return new KeyedOneInputStreamOperatorTestHarness<>(
-                new KeyedProcessOperator<>(new SeatSales(0, 1, 2, 4, 1_000_000)), SEAT, SEAT.type());
+        var harness = new KeyedOneInputStreamOperatorTestHarness<>(
+                new KeyedProcessOperator<>(new SeatSales(0, 1, 2, 3, 5, 1_000_000)), SEAT, SEAT.type());
+        harness.setup(SeatSales.TAKEN.createSerializer(new SerializerConfigImpl()));
+        return harness;
     }
 
     private static RowData sale(String ticket, long at) {
-        return event(true, ticket, at);
+        return event(true, ticket, at, at);
     }
 
     private static RowData cancellation(String ticket, long at) {
-        return event(false, ticket, at);
+        return event(false, ticket, at, at);
     }
 
-    private static RowData event(boolean sale, String ticket, long at) {
+    private static RowData event(boolean sale, String ticket, long at, long written) {
         return GenericRowData.of(
                 sale,
                 StringData.fromString(ticket),
                 TimestampData.fromEpochMillis(at),
+                TimestampData.fromEpochMillis(written),
                 StringData.fromString("S1"),
                 StringData.fromString("오페라하우스"),
                 StringData.fromString("A-1"));
@@ -45,11 +51,12 @@ class SeatSalesTest {
     private static List<String> oversells(KeyedOneInputStreamOperatorTestHarness<RowData, RowData, RowData> harness) {
         List<String> pairs = new ArrayList<>();
         if (harness.getSideOutput(SeatSales.OVERSELLS) != null) {
-            for (StreamRecord<RowData> record : harness.getSideOutput(SeatSales.OVERSELLS)) {
-                RowData row = record.getValue();
-                assertThat(row.getString(0).toString()).isEqualTo("S1");
-                assertThat(row.getString(1).toString()).isEqualTo("A-1");
-                pairs.add(row.getString(2) + " " + row.getString(3) + " " + row.getTimestamp(4, 3).getMillisecond());
+            for (StreamRecord<Row> record : harness.getSideOutput(SeatSales.OVERSELLS)) {
+                Row row = record.getValue();
+                assertThat(row.getField(0)).isEqualTo("S1");
+                assertThat(row.getField(1)).isEqualTo("A-1");
+                pairs.add(row.getField(2) + " " + row.getField(3) + " "
+                        + row.<Instant>getFieldAs(4).toEpochMilli());
             }
         }
         return pairs;
@@ -89,7 +96,8 @@ class SeatSalesTest {
                 }
                 harness.processWatermark(1_000);
                 assertThat(oversells(harness)).isEmpty();
-                assertThat(taken(harness).stream().mapToLong(Long::longValue).sum()).isEqualTo(1);
+                assertThat(taken(harness).stream().mapToLong(Long::longValue).sum())
+                        .isEqualTo(1);
             }
         }
     }
@@ -103,6 +111,19 @@ class SeatSalesTest {
             harness.processElement(sale("t1", 100), 100);
             harness.processWatermark(301);
             assertThat(oversells(harness)).containsExactly("t1 t2 200");
+        }
+    }
+
+    @Test
+    void aSaleThatWasWrittenLaterIsJudgedByThen() throws Exception {
+        try (var harness = harness()) {
+            harness.open();
+            harness.processElement(event(true, "t1", 100, 5_100), 0);
+            harness.processElement(event(true, "t2", 200, 5_200), 0);
+            harness.processWatermark(5_199);
+            harness.processElement(event(false, "t1", 150, 5_150), 0);
+            harness.processWatermark(5_200);
+            assertThat(oversells(harness)).isEmpty();
         }
     }
 
