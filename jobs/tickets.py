@@ -12,7 +12,7 @@ from conf.settings import Settings
 from conf.streams import SALES, TICKETS
 from jobs.flow.decode import part, source
 from jobs.flow.environment import environment, submit
-from jobs.flow.streams import rows
+from jobs.flow.streams import rows, watermarked
 from jobs.flow.totals import combine, counted, documents_of_total, first_per_key, fold, of_total
 from jobs.flow.windows import in_windows
 from jobs.operators.tickets import location, seats, sold_out
@@ -21,7 +21,8 @@ from sinks import elasticsearch, kafka, postgres
 NAME = TICKETS.name
 ALERTS = f"{NAME}.alerts"
 # What the columns of the ledger are not enough for: which window, which seat.
-MORE = ("kind", "ticket_id", "at", "show_id", "venue", "seat", "written_at", "late")
+MORE = {name: f"`{name}`" for name in ("kind", "ticket_id", "at", "show_id", "venue", "seat", "late")}
+MORE["written_at"] = "CAST(written_at AS TIMESTAMP_LTZ(3))"
 # Windows are kept for longer than a sale may be late, so that none is late for being read late: a broker that was away,
 # or a producer that could not send, has this long.
 PATIENCE_SECONDS = 3_600
@@ -50,7 +51,7 @@ def build(settings: Settings) -> StreamExecutionEnvironment:
     kafka.dead_letters(dead_letters, NAME, settings)
 
     once = partial(postgres.ledger, mode=options.ledger, settings=settings)
-    tables.create_temporary_view("sales", sales)
+    watermarked(tables, "sales", sales, "written_at")
     once(rows(tables, "tickets/ledger"), SALES.table, SALES.key, time=SALES.time, writer=f"{NAME}.ledger")
     if options.documents:
         documents = rows(tables, "tickets/documents", location=location())
@@ -69,7 +70,7 @@ def build(settings: Settings) -> StreamExecutionEnvironment:
             described = documents_of_total(tables, total, row, name=NAME)
             elasticsearch.documents(described, total.table, topic=NAME, settings=settings)
 
-    tables.create_temporary_view("facts", firsts)
+    watermarked(tables, "facts", firsts, "written_at")
     (minutes,) = TICKETS.windows
     windows, too_late = in_windows(
         rows(tables, "tickets/punctual"),

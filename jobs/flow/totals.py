@@ -4,7 +4,7 @@ Python sees one partial sum per key and interval, whatever the event rate. The b
 key, so that late events and backfill are simply added.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from pyflink.common import Row, TypeInformation, Types
 from pyflink.datastream import DataStream, KeyedProcessFunction, RuntimeContext
@@ -34,11 +34,11 @@ def counted(
     totals: Sequence[Total],
     *,
     name: str,
-    more: Sequence[str] = (),
+    more: Mapping[str, str] | None = None,
 ) -> DataStream:
     """What totals need of each row of the view `facts`, which has the ledger's columns: id, buckets, keys and sums.
 
-    And `more` of its columns, as they are.
+    And `more`: columns and their expressions.
     """
     # In quotes: a column may have a name that is a word of SQL.
     *others, last = (f"`{column}`" for column in ledger.key)
@@ -48,7 +48,7 @@ def counted(
     selected |= {total.bucket: BUCKETS[total.bucket][0].format(time=f"`{ledger.time}`") for total in totals}
     selected |= {total.key: f"`{total.key}`" for total in totals if total.key}
     selected |= ledger.sums
-    selected |= {column: f"`{column}`" for column in more}
+    selected |= more or {}
     listed = ", ".join(f"{expression} AS `{column}`" for column, expression in selected.items())
     return rows(tables, "counted", name=f"{name}/counted", columns=listed, facts=facts)
 

@@ -1,1 +1,1 @@
-SELECT * FROM facts WHERE late
+SELECT kind, ticket_id, `at`, show_id, sold, cancelled, revenue FROM facts WHERE late

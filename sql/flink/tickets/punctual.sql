@@ -1,1 +1,1 @@
-SELECT * FROM facts WHERE NOT late
+SELECT kind, ticket_id, `at`, show_id, sold, cancelled, revenue FROM facts WHERE NOT late

@@ -13,7 +13,6 @@ import org.apache.flink.api.common.state.ValueState;
 import org.apache.flink.api.common.state.ValueStateDescriptor;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.api.common.typeinfo.Types;
-import org.apache.flink.metrics.Counter;
 import org.apache.flink.streaming.api.functions.KeyedProcessFunction;
 import org.apache.flink.table.data.GenericRowData;
 import org.apache.flink.table.data.RowData;
@@ -89,8 +88,6 @@ public final class SeatSales extends KeyedProcessFunction<RowData, RowData, RowD
     /** By ticket. */
     private transient ValueState<Map<String, Ticket>> tickets;
 
-    private transient Counter oversells;
-
     /**
      * @param saleIndex BOOLEAN: a sale, or else its cancellation
      * @param ticketIndex STRING: the ticket
@@ -122,7 +119,6 @@ public final class SeatSales extends KeyedProcessFunction<RowData, RowData, RowD
                 .cleanupInRocksdbCompactFilter(10_000)
                 .build());
         tickets = getRuntimeContext().getState(descriptor);
-        oversells = getRuntimeContext().getMetricGroup().addGroup("citystream").counter("oversells");
     }
 
     @Override
@@ -197,7 +193,6 @@ public final class SeatSales extends KeyedProcessFunction<RowData, RowData, RowD
                 if (sold.get(j).getValue().cancelled > second.sold) {
                     second.alarmed = true;
                     changed = true;
-                    oversells.inc();
                     context.output(
                             OVERSELLS,
                             Row.of(
