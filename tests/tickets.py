@@ -179,12 +179,13 @@ def per_minute(sales: list[Event]) -> set[tuple[Any, ...]]:
 
 def oversold(sales: list[Event]) -> set[tuple[str, str, str]]:
     """Rows of oversells: show, seat and second ticket, for each that was sold while another one held the seat."""
+    never = datetime.max.replace(tzinfo=UTC)
     cancelled = {each.fields["ticket_id"]: each.at for each in sales if each.fields["kind"] == "cancellation"}
     by_seat: dict[tuple[str, str], list[tuple[datetime, str]]] = defaultdict(list)
     for fields, at, _ in sales:
-        if fields["kind"] == "sale":
+        # Cancelled within the same millisecond, it never held the seat.
+        if fields["kind"] == "sale" and cancelled.get(fields["ticket_id"], never) > at:
             by_seat[fields["show_id"], fields["seat"]].append((at, fields["ticket_id"]))
-    never = datetime.max.replace(tzinfo=UTC)
     return {
         (*seat, ticket)
         for seat, sold in by_seat.items()

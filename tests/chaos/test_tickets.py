@@ -83,7 +83,8 @@ def test_a_burst_is_counted_once_through_a_kill_and_a_rescale(
         generator.stop(120)
         began = time.monotonic()
         # Alarms wait until all that was written before has come: what comes next says so.
-        with tickets.Generator(tmp_path / "manifest", rate=20, seed=1, count=200, malformed_share=0) as more:
+        calm = {"rate": 10, "seed": 1, "count": 200, "burst_every_seconds": 0, "oversold_share": 0}
+        with tickets.Generator(tmp_path / "manifest", **calm) as more:
             more.finish(120)
         found = tickets.assert_every_promise(settings, generator, seconds=300)
     with capsys.disabled():
