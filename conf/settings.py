@@ -318,6 +318,31 @@ class Carbon(_Section):
     stations: Stations
 
 
+class TicketGenerator(Generator):
+    """The generator of ticket sales: bursts when a show goes on sale, and what buyers and box offices do wrong."""
+
+    burst_every_seconds: float = Field(ge=0)
+    burst_factor: float = Field(ge=1)
+    burst_seconds: float = Field(gt=0)
+    cancelled_share: float = Field(ge=0, le=1)
+    oversold_share: float = Field(ge=0, le=1)
+
+
+class Tickets(_Section):
+    """The tickets job, and the generator of its sales."""
+
+    ledger: Literal["staged", "upsert"]
+    documents: bool
+    python_mode: Literal["process", "thread"]
+    duplicates_window_hours: float = Field(gt=0)
+    combine_every_seconds: float = Field(gt=0)
+    late_after_seconds: int = Field(ge=0, le=86_400)
+    disorder_seconds: int = Field(ge=0, le=86_400)
+    idle_seconds: int = Field(ge=1, le=86_400)
+    seat_days: float = Field(gt=0)
+    generator: TicketGenerator
+
+
 class Forecast(_Section):
     """The forecast of emission: where its models are, and what it is made from."""
 
@@ -509,6 +534,7 @@ class Settings(BaseSettings):
     topics: dict[str, Topic]
     deliveries: Deliveries
     carbon: Carbon
+    tickets: Tickets
     forecast: Forecast
     board: Board
     simulator: Simulator

@@ -30,11 +30,13 @@ class Total:
         table: its primary key is `bucket` and, where there is one, `key`.
         key: the ledger's column that it is kept per; None: per bucket alone.
         bucket: the column of the time that it is kept per.
+        without: a table of those of the ledger's rows that are not in it, by the ledger's key.
     """
 
     table: str
     key: str | None = None
     bucket: Literal["day", "minute"] = "day"
+    without: str | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -51,6 +53,7 @@ class Stream:
         topics: what the job reads; dead letters of each go to <topic>.dead-letters.
         ledger: where facts are kept, for streams that have one.
         totals: what is summed from the ledger's rows.
+        windows: what is summed in windows of event time, into PostgreSQL alone.
         indices: what it writes to Elasticsearch, besides its totals.
         feed: the module that fills the topics, as `python -m` takes it.
     """
@@ -59,8 +62,14 @@ class Stream:
     topics: tuple[str, ...]
     ledger: Ledger | None = None
     totals: tuple[Total, ...] = ()
+    windows: tuple[Total, ...] = ()
     indices: tuple[str, ...] = ()
     feed: str | None = None
+
+    @property
+    def sums(self) -> tuple[Total, ...]:
+        """Every table that can be recomputed from the ledger."""
+        return (*self.totals, *self.windows)
 
 
 ORDERS = Ledger(
@@ -88,5 +97,24 @@ CARBON = Stream(
     indices=("carbon",),
     feed="generators.pollers",
 )
+SALES = Ledger(
+    table="tickets",
+    key=("ticket_id", "kind"),
+    time="at",
+    sums={
+        "sold": "CAST(CASE WHEN kind = 'sale' THEN 1 ELSE 0 END AS bigint)",
+        "cancelled": "CAST(CASE WHEN kind = 'sale' THEN 0 ELSE 1 END AS bigint)",
+        "revenue": "CAST(CASE WHEN kind = 'sale' THEN price ELSE -price END AS bigint)",
+    },
+)
+TICKETS = Stream(
+    name="tickets",
+    topics=("tickets",),
+    ledger=SALES,
+    totals=(Total("ticket_sales_per_region", "region"),),
+    windows=(Total("ticket_sales_per_minute", "show_id", "minute", without="late_ticket_sales"),),
+    indices=("tickets",),
+    feed="generators.tickets",
+)
 
-STREAMS = {stream.name: stream for stream in (DELIVERIES, CARBON)}
+STREAMS = {stream.name: stream for stream in (DELIVERIES, CARBON, TICKETS)}

@@ -97,7 +97,7 @@ class Reconciliation:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             rows = _number(cursor, sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(self._ledger.table)))
             repeats, staged = _epochs(cursor, f"{stream.name}.ledger")
-            totals = {total.table: self._differing(cursor, total) for total in stream.totals}
+            totals = {total.table: self._differing(cursor, total) for total in stream.sums}
         self._letters.read(self._dead.take)
         report = Report(
             stream.name,
@@ -211,12 +211,18 @@ class Reconciliation:
             "day": sql.SQL("({} AT TIME ZONE {})::date").format(time_of, sql.Literal(self._settings.time_zone)),
             "minute": sql.SQL("date_trunc('minute', {})").format(time_of),
         }[total.bucket]
+        conditions = []
+        if total.key:
+            conditions.append(sql.SQL("{} IS NOT NULL").format(sql.Identifier(total.key)))
+        if total.without:
+            left_out = {"key": _list(ledger.key), "table": sql.Identifier(total.without)}
+            conditions.append(sql.SQL("({key}) NOT IN (SELECT {key} FROM {table})").format(**left_out))
+        where = sql.SQL("WHERE {}").format(sql.SQL(" AND ").join(conditions)) if conditions else sql.SQL("")
         sums = [
             sql.SQL("sum({}) AS {}").format(sql.SQL(expression), sql.Identifier(column))
             for column, expression in ledger.sums.items()
         ]
         key = sql.SQL(", {}").format(sql.Identifier(total.key)) if total.key else sql.SQL("")
-        where = sql.SQL("WHERE {} IS NOT NULL").format(sql.Identifier(total.key)) if total.key else sql.SQL("")
         return sql.SQL("SELECT {} AS {}{}, {}, count(*) AS version FROM {} {} GROUP BY 1{}").format(
             bucket,
             sql.Identifier(total.bucket),
@@ -260,7 +266,7 @@ class Reconciliation:
             raise NotReadyError(message)
         repaired: dict[str, int] = {}
         with postgres.connect(self._settings) as connection, connection.cursor() as cursor:
-            for total in self._stream.totals:
+            for total in self._stream.sums:
                 names = self._names(total)
                 cursor.execute(
                     sql.SQL(
@@ -294,8 +300,10 @@ def reconciliation(settings: Settings, name: str) -> Iterator[Reconciliation]:
         raise NotReadyError(message)
     postgres.check(settings, stream.ledger.table, [*stream.ledger.key, stream.ledger.time])
     postgres.check(settings, "staging.epochs", ["ledger", "rows", "inserted"])
-    for total in stream.totals:
+    for total in stream.sums:
         postgres.check(settings, total.table, [*total.columns, *stream.ledger.sums, "version"])
+        if total.without:
+            postgres.check(settings, total.without, stream.ledger.key)
     with (
         topics.Reader(settings, topics.dead_letter_topics(stream.topics)) as letters,
         topics.Reader(settings, stream.topics) as records,

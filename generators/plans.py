@@ -11,6 +11,10 @@ from typing import ClassVar, NamedTuple
 # How often a rate is asked what it is by now: a burst begins within this time.
 RATE_STEP_SECONDS = 1.0
 
+# Without a rate, records are this many per second by their own clock: faster than any process sends them, so that none
+# is of the future.
+UNPACED_RATE = 100_000.0
+
 # Records per second over all processes, at so many seconds after the start; it may change by any factor.
 Rate = Callable[[float], float]
 # What takes a valid record's value, and returns what is sent in its place.

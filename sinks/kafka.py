@@ -1,8 +1,8 @@
-"""Kafka: topics, and dead letters.
+"""Kafka: topics, dead letters, and alerts.
 
 Contract of `dead_letters`: each record that can't be used arrives at least once, under the key
 `topic|partition|offset` by which a repeat is told. There is no transaction, so nothing ends while a server is away
-(docs/decisions/0019).
+(docs/decisions/0019). That of `alerts` is the same (docs/decisions/0033).
 """
 
 import contextlib
@@ -14,6 +14,7 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from conf.settings import Settings
 from sinks.errors import NotReadyError
+from sinks.rows import row_type
 
 if TYPE_CHECKING:
     from pyflink.datastream import DataStream
@@ -35,24 +36,50 @@ def dead_letters(stream: "DataStream", topic: str, settings: Settings) -> None:
     Raises:
         NotReadyError: a topic is missing or takes other records than `make prepare` lets it.
     """
-    from pyflink.datastream.connectors import Sink
     from pyflink.java_gateway import get_gateway
 
     check(settings, topic)
     to = dead_letter_topic(topic)
+    serializer = get_gateway().jvm.citystream.records.DeadLetterSerializer(to)
+    _attach(stream, serializer, settings, name=f"{topic}.dead-letters", shown=f"{topic}: dead letters")
+
+
+def alerts(stream: "DataStream", topic: str, settings: Settings, *, name: str) -> None:
+    """Write rows as JSON objects to `topic`, at least once, under their first column, by which a repeat is told.
+
+    Args:
+        stream: rows; the first column is text, and not null.
+        topic: one of the settings' topics.
+        settings: the brokers.
+        name: the operator's uid.
+
+    Raises:
+        NotReadyError: the topic is missing.
+    """
+    from pyflink.java_gateway import get_gateway
+
+    check(settings, topic)
+    serializer = get_gateway().jvm.citystream.records.AlertSerializer(topic, row_type(stream))
+    _attach(stream, serializer, settings, name=name, shown=name.replace(".", ": ", 1).replace("_", " "))
+
+
+def _attach(stream: "DataStream", j_serializer: Any, settings: Settings, *, name: str, shown: str) -> None:  # noqa: ANN401 - a py4j object
+    from pyflink.datastream.connectors import Sink
+    from pyflink.java_gateway import get_gateway
+
     jvm = get_gateway().jvm
     # PyFlink's own builder takes no serializer of ours.
     sink = (
         jvm.org.apache.flink.connector.kafka.sink.KafkaSink.builder()
         .setBootstrapServers(settings.kafka.bootstrap_servers)
-        .setRecordSerializer(jvm.citystream.records.DeadLetterSerializer(to))
+        .setRecordSerializer(j_serializer)
         .setDeliveryGuarantee(jvm.org.apache.flink.connector.base.DeliveryGuarantee.AT_LEAST_ONCE)
         .setProperty("acks", "all")
         .setProperty("enable.idempotence", "true")
         .setProperty("max.request.size", str(DEAD_LETTER_BYTES))
         .build()
     )
-    stream.sink_to(Sink(sink)).name(f"{topic}: dead letters").uid(f"{topic}.dead-letters")
+    stream.sink_to(Sink(sink)).name(shown).uid(name)
 
 
 def admin(settings: Settings) -> KafkaAdminClient:

@@ -21,7 +21,7 @@ from conf.city import places
 from conf.city.places import districts
 from generators import plans
 from generators.deliveries import malformed
-from generators.plans import Record, due_times
+from generators.plans import UNPACED_RATE, Record, due_times
 
 STORES = 600
 DESTINATIONS = 20_000
@@ -31,9 +31,6 @@ WITHOUT_COMPLEX = 0.1
 REPEATS_REACH = 256
 # Late orders were placed 15 minutes to 36 hours before the stream reached them.
 LATE_SECONDS = (900, 129_600)
-# Without a rate, orders are this many per second by their own clock: faster than any process sends them, so that none
-# was placed in the future.
-UNPACED_RATE = 100_000.0
 
 # Category: its share of all orders, what its stores are called, and menus with prices in KRW.
 _CATEGORIES: dict[str, tuple[int, tuple[str, ...], dict[str, int]]] = {

@@ -33,11 +33,21 @@ class Judged(NamedTuple):
 
 
 def source(
-    tables: StreamTableEnvironment, query: str, *, topic: str, brokers: str, group: str, bounded: str = "unbounded"
+    tables: StreamTableEnvironment,
+    query: str,
+    *,
+    topic: str,
+    brokers: str,
+    group: str,
+    bounded: str = "unbounded",
+    **values: str,
 ) -> None:
-    """Register the table of sql/flink/<query>.sql over a topic; `bounded="latest-offset"` ends where it ends now."""
+    """Register the table of sql/flink/<query>.sql over a topic; `bounded="latest-offset"` ends where it ends now.
+
+    `values` are for placeholders of its own.
+    """
     kafka = sql("records/kafka", topic=topic, bootstrap_servers=brokers, group=group, bounded=bounded)
-    tables.execute_sql(sql(query, topic=topic, kafka=kafka))
+    tables.execute_sql(sql(query, topic=topic, kafka=kafka, **values))
 
 
 def part(judged: DataStream, *, time: str, late_after_seconds: float, name: str) -> Judged:

@@ -11,7 +11,7 @@ from typing import Any
 from pyflink.common import TypeInformation, Types
 from pyflink.datastream import DataStream, KeyedStream, OutputTag
 from pyflink.java_gateway import get_gateway
-from pyflink.table import StreamTableEnvironment
+from pyflink.table import Schema, StreamTableEnvironment
 
 from conf.settings import ROOT
 
@@ -49,6 +49,18 @@ def rows(table_env: StreamTableEnvironment, query: str, name: str | None = None,
     j_stream.getTransformation().setOutputType(internal)
     named(j_stream, name or query)
     return DataStream(j_stream)
+
+
+def watermarked(table_env: StreamTableEnvironment, name: str, stream: DataStream, time: str) -> None:
+    """Register rows as a view that lets the stream's watermarks pass; as any other view they end there.
+
+    Args:
+        table_env: where the view is registered.
+        name: the view's.
+        stream: rows.
+        time: the TIMESTAMP_LTZ(3) column that the watermarks are of. As what a query gives, it has to be cast.
+    """
+    table_env.create_temporary_view(name, stream, Schema.new_builder().watermark(time, "SOURCE_WATERMARK()").build())
 
 
 def mapped(

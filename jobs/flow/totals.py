@@ -4,7 +4,7 @@ Python sees one partial sum per key and interval, whatever the event rate. The b
 key, so that late events and backfill are simply added.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from pyflink.common import Row, TypeInformation, Types
 from pyflink.datastream import DataStream, KeyedProcessFunction, RuntimeContext
@@ -28,9 +28,18 @@ RECORDS = "records"
 
 
 def counted(
-    tables: StreamTableEnvironment, facts: str, ledger: Ledger, totals: Sequence[Total], *, name: str
+    tables: StreamTableEnvironment,
+    facts: str,
+    ledger: Ledger,
+    totals: Sequence[Total],
+    *,
+    name: str,
+    more: Mapping[str, str] | None = None,
 ) -> DataStream:
-    """What totals need of each row of the view `facts`, which has the ledger's columns: id, buckets, keys and sums."""
+    """What totals need of each row of the view `facts`, which has the ledger's columns: id, buckets, keys and sums.
+
+    And `more`: columns and their expressions.
+    """
     # In quotes: a column may have a name that is a word of SQL.
     *others, last = (f"`{column}`" for column in ledger.key)
     # With the length of all but the last, no two keys have the same id.
@@ -39,6 +48,7 @@ def counted(
     selected |= {total.bucket: BUCKETS[total.bucket][0].format(time=f"`{ledger.time}`") for total in totals}
     selected |= {total.key: f"`{total.key}`" for total in totals if total.key}
     selected |= ledger.sums
+    selected |= more or {}
     listed = ", ".join(f"{expression} AS `{column}`" for column, expression in selected.items())
     return rows(tables, "counted", name=f"{name}/counted", columns=listed, facts=facts)
 

@@ -56,7 +56,7 @@ def outside(found: Opened) -> Opened:
 
 
 class Running:
-    """Both jobs on the suite's stack, and what the client opened while it submitted them."""
+    """All jobs on the suite's stack, and what the client opened while it submitted them."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -65,7 +65,9 @@ class Running:
         self.temporary = settings.stack.temporary
         for name in STREAMS:
             slate.without_job(settings, name)
-            submission = subprocess.Popen([sys.executable, "-m", "stack.control", "submit", name], cwd=ROOT)
+            # One slot each, so that the stack has room for all; what earlier tests left is nothing to go on from.
+            command = [sys.executable, "-m", "stack.control", "submit", name, "--fresh", "--parallelism", "1"]
+            submission = subprocess.Popen(command, cwd=ROOT)
             while submission.poll() is None:
                 self.client |= opened([psutil.Process(), *psutil.Process(submission.pid).children(recursive=True)])
                 time.sleep(0.2)

@@ -96,13 +96,16 @@ def _has(path: list[str]) -> bool:
 
 
 def unknown_settings(text: str) -> list[str]:
-    """`section.key` and CITYSTREAM__SECTION__KEY that are no setting."""
+    """`section.key` and CITYSTREAM__SECTION__KEY that are no setting; a topic's name may look like one."""
     dotted = [s for s in spans(text) if re.fullmatch(r"[a-z_]+(\.[a-z_]+)+", s)]
     files = ("py", "sql", "yaml", "yml", "sqlite", "md")
     named = [s for s in dotted if s.split(".")[0] in Settings.model_fields and s.split(".")[-1] not in files]
     variables = re.findall(r"\bCITYSTREAM__[A-Z_]*[A-Z]\b", text)
     paths = [v.removeprefix("CITYSTREAM__").lower().split("__") for v in variables if v != "CITYSTREAM__SECTION__KEY"]
-    return [s for s in named if not _has(s.split("."))] + ["__".join(p) for p in paths if not _has(p)]
+    topics = yaml.safe_load(FILE.read_text(encoding="utf-8"))["topics"]
+    return [s for s in named if s not in topics and not _has(s.split("."))] + [
+        "__".join(p) for p in paths if not _has(p)
+    ]
 
 
 @cache

@@ -13,6 +13,7 @@ from conf.city import places
 from conf.city.places import districts
 from generators.deliveries import malformed, orders
 from generators.deliveries.orders import DAY_CURVE, Plan
+from generators.malformed import HUGE_BYTES
 from generators.plans import Record
 
 START = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
@@ -213,7 +214,7 @@ def test_a_huge_record_comes_only_when_asked_for() -> None:
     plan = Plan(seed=1, start=START, malformed_share=1.0, malformed_kinds=("huge",))
     (record,) = take(plan, 1)
     assert record.value is not None
-    assert len(record.value) == malformed.HUGE_BYTES
+    assert len(record.value) == HUGE_BYTES
     assert broken_rule(record.value) == "length"
 
 

@@ -149,6 +149,7 @@ class TestConfiguration:
                 "simulator",
                 "board",
                 "deliveries-generator",
+                "tickets-generator",
             ],
         ]
         assert {file[f"program:{name}"]["autorestart"] for name in programs} == {"true"}

@@ -1,0 +1,119 @@
+"""The tickets stream in Kibana: sales as they come, where they are for, and what is sold per day and district."""
+
+from kibana.city import EVERYWHERE, REGIONS
+from kibana.dashboards import dashboard, link
+from kibana.lens import bars, count, metric, number, shares, table, time, top
+from kibana.maps import COUNT, Layer, city_map, colour, kinds, size, summed
+from kibana.objects import SavedObject, data_view, day_format, saved_search
+
+PLACES = len(EVERYWHERE)
+
+SALES = data_view(
+    "tickets",
+    "ticket sales",
+    time="at",
+    formats={"region": REGIONS, "day": day_format()},
+    labels={"price": "price, KRW", "show_name": "show"},
+)
+PER_REGION = data_view(
+    "ticket_sales_per_region",
+    "ticket sales per district and day",
+    time="day",
+    formats={"region": REGIONS, "day": day_format()},
+)
+
+EVENTS = number("tickets-count", "sales and cancellations", SALES, count("Sales and cancellations"))
+SHOWS = number("tickets-shows", "shows that sold", SALES, metric("unique_count", "show_id", "Shows that sold"))
+MEAN_PRICE = number("tickets-mean-price", "mean price", SALES, metric("average", "price", "Mean price, KRW"))
+PER_MINUTE = bars(
+    "tickets-per-minute",
+    "tickets per minute, sold and cancelled",
+    SALES,
+    time("at", "Time of the sale"),
+    [count("Tickets per minute", per="m")],
+    split=top("kind", "Kind", 2),
+)
+BY_SHOW = bars(
+    "tickets-by-show",
+    "tickets by show",
+    SALES,
+    top("show_name", "Show", 12),
+    [count("Tickets")],
+    kind="bar_horizontal",
+)
+BY_CHANNEL = shares("tickets-by-channel", "channels", SALES, top("channel", "Channel", 6), count("Tickets"))
+NEWEST = saved_search(
+    "tickets-newest",
+    "newest ticket sales",
+    SALES,
+    columns=["kind", "show_name", "venue", "seat", "price", "channel", "region"],
+    newest_by="at",
+    description="Single sales and cancellations, newest first.",
+)
+VENUES_MAP = city_map(
+    "tickets-map",
+    "ticket sales now",
+    [
+        Layer.squares(
+            "Tickets per square: the darker, the higher their prices",
+            SALES,
+            "location",
+            colour("sum_of_price", "Blues"),
+            metrics=[COUNT, summed("price")],
+        ),
+        Layer.newest(
+            "Newest sale of each venue: larger is dearer, colour is the channel",
+            SALES,
+            "location",
+            kinds("channel"),
+            size("price", 6, 18),
+            per="venue",
+            by="at",
+            tooltip=["at", "kind", "show_name", "venue", "seat", "price", "channel"],
+        ),
+    ],
+    description="Squares: sales and cancellations by their venue. Points: the newest of each venue. Refreshed every "
+    "10 seconds. The streets come from Elastic's map service.",
+    since="now-1h",
+    until="now",
+)
+PER_DAY = bars(
+    "tickets-revenue-per-day",
+    "revenue per day, by district",
+    PER_REGION,
+    time("day", "Day", interval="1d"),
+    [metric("sum", "revenue", "Revenue, KRW")],
+    split=top("region", "District", PLACES),
+)
+PER_REGION_TABLE = table(
+    "tickets-by-region",
+    "tickets per district",
+    PER_REGION,
+    [top("region", "District", PLACES)],
+    [
+        metric("sum", "revenue", "Revenue, KRW"),
+        metric("sum", "sold", "Sold"),
+        metric("sum", "cancelled", "Cancelled"),
+    ],
+)
+TICKETS_NOW = dashboard(
+    "tickets-now",
+    "ticket sales now",
+    "**Ticket sales of the last hour**, refreshed every 10 seconds; the time range is at the top right. Cancellations "
+    "are events of their own. Revenue is that of sales less cancellations.\n\n"
+    f"More: {link('orders-now', 'orders now')} · {link('carbon', 'carbon emission')}",
+    [
+        (6, [(EVENTS, 16), (SHOWS, 16), (MEAN_PRICE, 16)]),
+        (20, [(VENUES_MAP, 48)]),
+        (13, [(PER_MINUTE, 36), (BY_CHANNEL, 12)]),
+        (14, [(BY_SHOW, 24), (PER_REGION_TABLE, 24)]),
+        (13, [(PER_DAY, 48)]),
+        (16, [(NEWEST, 48)]),
+    ],
+    description="Ticket sales as they come: count, shows, places and channels; revenue per day and district.",
+    since="now-1h",
+    until="now",
+    refresh_seconds=10,
+)
+
+DASHBOARDS: list[SavedObject] = [TICKETS_NOW]

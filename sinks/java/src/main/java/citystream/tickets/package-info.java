@@ -1,0 +1,2 @@
+/** What the stream of ticket sales does per event. */
+package citystream.tickets;
