@@ -1,6 +1,7 @@
 """The passenger airports of the world: conf/airports.yaml says which, the package `airportsdata` where they are."""
 
 import functools
+import math
 from typing import NamedTuple
 
 import yaml
@@ -8,6 +9,10 @@ import yaml
 from conf.settings import ROOT, SettingsError
 
 FILE = ROOT / "conf" / "airports.yaml"
+EARTH_KM = 6371.0088
+
+Point = tuple[float, float]
+"""Latitude and longitude, WGS84 degrees."""
 
 
 class Airport(NamedTuple):
@@ -39,3 +44,11 @@ def airports() -> tuple[Airport, ...]:
                 raise SettingsError(msg)
             found.append(Airport(code, country, about["lat"], about["lon"]))
     return tuple(sorted(found))
+
+
+def distance_km(one: Point, other: Point) -> float:
+    """Along the earth's surface."""
+    a, b = math.radians(one[0]), math.radians(other[0])
+    across = math.radians(other[1] - one[1])
+    half = math.sin((b - a) / 2) ** 2 + math.cos(a) * math.cos(b) * math.sin(across / 2) ** 2
+    return 2 * EARTH_KM * math.asin(min(1.0, math.sqrt(half)))

@@ -352,6 +352,22 @@ class Trouble(_Section):
     slow_seconds: float = Field(default=0, ge=0)
 
 
+class SimulatedEvents(_Section):
+    """World events of the simulator, and the keys of the services that go with them."""
+
+    count: int = Field(ge=0)
+    first_day: date
+    tokens: tuple[str, ...] = Field(min_length=1)
+    expired_tokens: tuple[str, ...]
+    unscoped_tokens: tuple[str, ...]
+    most_rows: int = Field(ge=1)
+    days_ahead: int = Field(ge=0)
+    places_keys: tuple[str, ...] = Field(min_length=1)
+    places_per_minute: int = Field(ge=0)
+    flights_tokens: tuple[str, ...] = Field(min_length=1)
+    flights_per_minute: int = Field(ge=0)
+
+
 class Simulator(_Section):
     """The public APIs on this machine."""
 
@@ -363,6 +379,7 @@ class Simulator(_Section):
     kakao_keys: tuple[str, ...] = Field(min_length=1)
     daily_quota: int = Field(ge=0)
     rate_per_second: float = Field(ge=0)
+    events: SimulatedEvents
     trouble: Trouble
 
     @field_validator("first_month")

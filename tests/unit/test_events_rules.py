@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conf.airports import Airport, airports
+from conf.airports import Airport, airports, distance_km
 from jobs.rules.events.changes import COMPARED, Change, Step, UpdateType, applied, place_of, step
 from jobs.rules.events.event import CATEGORIES, Event, parse
 from jobs.rules.events.geometry import point_of
-from jobs.rules.events.lookups import Flight, Needed, Trip, distance_km, nearest, needed
+from jobs.rules.events.lookups import Flight, Needed, Trip, nearest, needed
 from jobs.rules.fields import RejectedError
 
 HALL = [128.6270, 35.9068]  # Daegu's exhibition centre
@@ -420,7 +420,7 @@ def test_the_nearest_airport_is_in_the_events_country() -> None:
     daegu = nearest(airports(), EVENT)
     assert daegu is not None
     assert daegu.code == "TAE"
-    assert distance_km(35.9068, 128.627, daegu.lat, daegu.lon) == pytest.approx(3.2, abs=0.2)
+    assert distance_km((35.9068, 128.627), (daegu.lat, daegu.lon)) == pytest.approx(3.2, abs=0.2)
     strasbourg = EVENT._replace(lat=48.573, lon=7.752)
     codes = [
         found.code if (found := nearest(airports(), strasbourg._replace(country=country))) else None
@@ -430,8 +430,8 @@ def test_the_nearest_airport_is_in_the_events_country() -> None:
 
 
 def test_distance_agrees_with_a_quarter_of_the_earth() -> None:
-    assert distance_km(0, 0, 0, 90) == pytest.approx(6371.0088 * math.pi / 2)
-    assert distance_km(0, 0, 0, 180) == pytest.approx(6371.0088 * math.pi)
+    assert distance_km((0, 0), (0, 90)) == pytest.approx(6371.0088 * math.pi / 2)
+    assert distance_km((0, 0), (0, 180)) == pytest.approx(6371.0088 * math.pi)
 
 
 def lookups(kind: UpdateType, event: Event, today: date = TODAY) -> Needed:

@@ -4,16 +4,14 @@ What is asked is named by what it depends on, a place or an airport pair and day
 one hall, or in one city on the same days, need it once, and so does an event that moved to a day that was asked for.
 """
 
-import math
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from typing import NamedTuple
 
-from conf.airports import Airport
+from conf.airports import Airport, distance_km
 from jobs.rules.events.changes import Place, UpdateType, place_of
 from jobs.rules.events.event import Event
 
-EARTH_KM = 6371.0088
 # Nobody eats near the middle of a country: events of these scopes are everywhere in it.
 WIDE = frozenset({"county", "region", "country"})
 
@@ -60,14 +58,7 @@ def nearest(airports: Sequence[Airport], event: Event) -> Airport | None:
     there = [each for each in airports if event.country in (None, each.country)]
     lat, lon = event.lat, event.lon
     # The code decides between two that are equally near, so that every run finds the same.
-    return min(there, key=lambda each: (distance_km(lat, lon, each.lat, each.lon), each.code), default=None)
-
-
-def distance_km(lat: float, lon: float, other_lat: float, other_lon: float) -> float:
-    """Along the earth's surface."""
-    a, b = math.radians(lat), math.radians(other_lat)
-    half = math.sin((b - a) / 2) ** 2 + math.cos(a) * math.cos(b) * math.sin(math.radians(other_lon - lon) / 2) ** 2
-    return 2 * EARTH_KM * math.asin(min(1.0, math.sqrt(half)))
+    return min(there, key=lambda each: (distance_km((lat, lon), (each.lat, each.lon)), each.code), default=None)
 
 
 def needed(kind: UpdateType, event: Event, airports: Sequence[Airport], trip: Trip, today: date) -> Needed:
