@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import yaml
 from pydantic import (
     AfterValidator,
+    AwareDatetime,
     BaseModel,
     ConfigDict,
     Field,
@@ -57,6 +58,8 @@ ADDRESSES = {
     "DATA_GO_KR_SERVICE_KEY": ("pollers", "service_key"),
     "KAKAO_URL": ("pollers", "kakao_url"),
     "KAKAO_REST_KEY": ("pollers", "kakao_key"),
+    "PREDICTHQ_URL": ("pollers", "predicthq_url"),
+    "PREDICTHQ_TOKENS": ("pollers", "predicthq_tokens"),
     "BOARD_URL": ("board", "url"),
     "KIBANA_URL": ("kibana", "url"),
     "KIBANA_USER": ("kibana", "user"),
@@ -421,6 +424,22 @@ class Watch(_Section):
     basis_days: float = Field(gt=0)
 
 
+class EventsPoller(_Section):
+    """What is pulled of world events, and how often."""
+
+    path: str = Field(pattern=r"^/")
+    daily_quota: int = Field(ge=1)
+    rate_per_second: float = Field(gt=0)
+    countries: tuple[Annotated[str, Field(pattern=r"^[A-Z]{2}$")], ...] = Field(min_length=1)
+    categories: tuple[str, ...] = Field(min_length=1)
+    least_rank: int = Field(ge=0, le=100)
+    page_size: int = Field(ge=1, le=500)
+    since: AwareDatetime | None = None
+    overlap_minutes: float = Field(ge=0)
+    at: time
+    state_file: Path | None = None
+
+
 class Pollers(_Section):
     """What calls the public APIs, and how often it may."""
 
@@ -428,6 +447,8 @@ class Pollers(_Section):
     kakao_url: str | None = Field(default=None, pattern=r"^https?://")
     service_key: SecretStr | None = None
     kakao_key: SecretStr | None = None
+    predicthq_url: str | None = Field(default=None, pattern=r"^https?://")
+    predicthq_tokens: SecretStr | None = None
     operations: Operations
     sido: str = Field(pattern=r"^[0-9]{2}$")
     page_size: int = Field(ge=1)
@@ -443,6 +464,7 @@ class Pollers(_Section):
     deadline_seconds: float = Field(gt=0)
     state_file: Path | None = None
     watch: Watch
+    events: EventsPoller
 
 
 class Ports(_Section):
