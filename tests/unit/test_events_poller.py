@@ -5,7 +5,7 @@ import json
 import threading
 import time as clock_time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -164,8 +164,8 @@ class Pulls:
         )
         return known.model_copy(update={"pollers": pollers})
 
-    def pull(self, day: date, *, stop_after: int | None = None) -> bool:
-        """Pull on a day; end in the middle, after so many records."""
+    def pull(self, day: date, *, after: int = -1, then: Callable[[Poller], None] = lambda _: None) -> bool:
+        """Pull on a day; do something in the middle, after so many records."""
         self.simulator.put("today", today=day.isoformat())
         state = State(self._folder / "events.sqlite")
         report = Report()
@@ -174,11 +174,11 @@ class Pulls:
         async def run() -> bool:
             poller = Poller(self.settings, state, self.kafka, Clock(day), report, waits=False)  # type: ignore[arg-type]
             send = self.kafka.send
-            until = None if stop_after is None else len(self.kafka.records) + stop_after
+            middle = len(self.kafka.records) + after
 
             def sent(*given: Any, **named: Any) -> Taken:
-                if until is not None and len(self.kafka.records) >= until:
-                    poller.stop()
+                if len(self.kafka.records) == middle:
+                    then(poller)
                 return send(*given, **named)
 
             self.kafka.send = sent  # type: ignore[method-assign]
@@ -247,11 +247,20 @@ def test_a_second_pull_on_the_same_day_costs_nothing(simulator: Simulator, tmp_p
 
 def test_a_run_that_ends_in_the_middle_is_gone_on_with(simulator: Simulator, tmp_path: Path) -> None:
     pulls = Pulls(simulator, tmp_path)
-    ended = [pulls.pull(FIRST, stop_after=40) for _ in range(5)]
+    ended = [pulls.pull(FIRST, after=40, then=Poller.stop) for _ in range(5)]
     assert not any(ended[:3])
     assert pulls.pull(FIRST)
     assert pulls.kafka.by_event == expected([FIRST])
     assert len(pulls.kafka.records) == len(expected([FIRST]))
+
+
+def test_nothing_falls_between_two_pages_while_events_are_updated(simulator: Simulator, tmp_path: Path) -> None:
+    pulls = Pulls(simulator, tmp_path, page_size=3)
+    later = FIRST + timedelta(days=20)
+    assert pulls.pull(FIRST, after=150, then=lambda _: simulator.put("today", today=later.isoformat()))
+    assert pulls.pull(later)
+    latest = {event_id: versions[-1] for event_id, versions in pulls.kafka.by_event.items()}
+    assert latest == {event_id: versions[-1] for event_id, versions in expected([later]).items()}
 
 
 def test_what_shows_up_late_is_found_by_the_overlap_and_sent_once(simulator: Simulator, tmp_path: Path) -> None:
