@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import yaml
 from pydantic import (
     AfterValidator,
+    AwareDatetime,
     BaseModel,
     ConfigDict,
     Field,
@@ -57,6 +58,8 @@ ADDRESSES = {
     "DATA_GO_KR_SERVICE_KEY": ("pollers", "service_key"),
     "KAKAO_URL": ("pollers", "kakao_url"),
     "KAKAO_REST_KEY": ("pollers", "kakao_key"),
+    "PREDICTHQ_URL": ("pollers", "predicthq_url"),
+    "PREDICTHQ_TOKENS": ("pollers", "predicthq_tokens"),
     "BOARD_URL": ("board", "url"),
     "KIBANA_URL": ("kibana", "url"),
     "KIBANA_USER": ("kibana", "user"),
@@ -377,6 +380,22 @@ class Trouble(_Section):
     slow_seconds: float = Field(default=0, ge=0)
 
 
+class SimulatedEvents(_Section):
+    """World events of the simulator, and the keys of the services that go with them."""
+
+    count: int = Field(ge=0)
+    first_day: date
+    tokens: tuple[str, ...] = Field(min_length=1)
+    expired_tokens: tuple[str, ...]
+    unscoped_tokens: tuple[str, ...]
+    most_rows: int = Field(ge=1)
+    days_ahead: int = Field(ge=0)
+    places_keys: tuple[str, ...] = Field(min_length=1)
+    places_per_minute: int = Field(ge=0)
+    flights_tokens: tuple[str, ...] = Field(min_length=1)
+    flights_per_minute: int = Field(ge=0)
+
+
 class Simulator(_Section):
     """The public APIs on this machine."""
 
@@ -388,6 +407,7 @@ class Simulator(_Section):
     kakao_keys: tuple[str, ...] = Field(min_length=1)
     daily_quota: int = Field(ge=0)
     rate_per_second: float = Field(ge=0)
+    events: SimulatedEvents
     trouble: Trouble
 
     @field_validator("first_month")
@@ -429,6 +449,22 @@ class Watch(_Section):
     basis_days: float = Field(gt=0)
 
 
+class EventsPoller(_Section):
+    """What is pulled of world events, and how often."""
+
+    path: str = Field(pattern=r"^/")
+    daily_quota: int = Field(ge=1)
+    rate_per_second: float = Field(gt=0)
+    countries: tuple[Annotated[str, Field(pattern=r"^[A-Z]{2}$")], ...] = Field(min_length=1)
+    categories: tuple[str, ...] = Field(min_length=1)
+    least_rank: int = Field(ge=0, le=100)
+    page_size: int = Field(ge=1, le=500)
+    since: AwareDatetime | None = None
+    overlap_minutes: float = Field(ge=0)
+    at: time
+    state_file: Path | None = None
+
+
 class Pollers(_Section):
     """What calls the public APIs, and how often it may."""
 
@@ -436,6 +472,8 @@ class Pollers(_Section):
     kakao_url: str | None = Field(default=None, pattern=r"^https?://")
     service_key: SecretStr | None = None
     kakao_key: SecretStr | None = None
+    predicthq_url: str | None = Field(default=None, pattern=r"^https?://")
+    predicthq_tokens: SecretStr | None = None
     operations: Operations
     sido: str = Field(pattern=r"^[0-9]{2}$")
     page_size: int = Field(ge=1)
@@ -451,6 +489,7 @@ class Pollers(_Section):
     deadline_seconds: float = Field(gt=0)
     state_file: Path | None = None
     watch: Watch
+    events: EventsPoller
 
 
 class Ports(_Section):

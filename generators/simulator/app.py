@@ -7,11 +7,11 @@ from fastapi import FastAPI
 from pydantic import BaseModel, ConfigDict, Field
 
 from conf.settings import Simulator, Trouble
-from generators.simulator import carbon, kakao
+from generators.simulator import carbon, events, kakao
 from generators.simulator.gateway import Simulation
 
 # Each adds its paths; a new service is one more line.
-SERVICES = (carbon.add, kakao.add)
+SERVICES = (carbon.add, kakao.add, events.add)
 
 
 class Limits(BaseModel):

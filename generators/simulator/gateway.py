@@ -35,12 +35,14 @@ class Provider:
         is_rated: Whether it counts calls per second.
         refuse: Its answer to a refused call, with the code it shows.
         fail: Its answer to a call that goes wrong, with the code; the last argument says whether JSON was asked for.
+        per_minute: Calls per key, operation and minute of the clock; 0: it counts none.
     """
 
     keys: tuple[str, ...]
     is_rated: bool
     refuse: Callable[[Refusal], tuple[str, Response]]
     fail: Callable[[Outcome, Random, bool], tuple[str, Response]]
+    per_minute: int = 0
 
 
 @dataclass(frozen=True)
@@ -113,8 +115,11 @@ class Gateway:
         self._clock = clock
         self._recent: dict[str, deque[float]] = defaultdict(deque)
         self._spent: Counter[tuple[str, str, date]] = Counter()
+        self._minute: Counter[tuple[str, str, int]] = Counter()
 
-    def refusal(self, operation: str, key: str | None, keys: tuple[str, ...], *, is_rated: bool) -> Refusal | None:
+    def refusal(
+        self, operation: str, key: str | None, keys: tuple[str, ...], *, is_rated: bool, per_minute: int = 0
+    ) -> Refusal | None:
         """Why a call is refused before it reaches a service; None: let it through.
 
         A call that passes costs quota, whatever becomes of it.
@@ -128,6 +133,11 @@ class Gateway:
             if len(recent) >= self.rate_per_second:
                 return "rate"
             recent.append(now)
+        if per_minute:
+            minute = (key, operation, int(time.time() // 60))
+            if self._minute[minute] >= per_minute:
+                return "rate"
+            self._minute[minute] += 1
         spent = (key, operation, self._today())
         if self._spent[spent] >= self.daily_quota:
             return "quota"
@@ -196,7 +206,9 @@ class Simulation:
             repeated: Another page's, for a service that has pages.
         """
         gateway, name = self.gateway, shown(key or "none")
-        if refusal := gateway.refusal(operation, key, provider.keys, is_rated=provider.is_rated):
+        if refusal := gateway.refusal(
+            operation, key, provider.keys, is_rated=provider.is_rated, per_minute=provider.per_minute
+        ):
             code, refused = provider.refuse(refusal)
             gateway.account.note(operation, name, code)
             return refused
