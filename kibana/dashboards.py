@@ -4,6 +4,10 @@ from kibana.objects import NO_QUERY, PREFIX, Json, SavedObject, search_source, t
 
 WIDTH = 48
 
+# The time range of totals per day. A day is kept as its midnight in UTC. Up to tomorrow, so that the city's today is in
+# it wherever the browser is.
+LAST_WEEK, TOMORROW = "now-6d/d", "now+1d/d"
+
 
 def dashboard(
     name: str,

@@ -1,15 +1,13 @@
 """The deliveries stream in Kibana: orders as they come, and what is paid per day."""
 
 from kibana.city import DISTRICTS, EVERYWHERE, REGIONS
-from kibana.dashboards import dashboard, link
+from kibana.dashboards import LAST_WEEK, TOMORROW, dashboard, link
 from kibana.lens import bars, count, metric, number, shares, table, time, top
 from kibana.maps import COUNT, Layer, city_map, colour, join_field, kinds, label, size, summed
 from kibana.objects import SavedObject, data_view, day_format, saved_search
 
 DAY = {"day": day_format()}
 PLACES = len(EVERYWHERE)
-# A day is kept as its midnight in UTC. Up to tomorrow, so that the city's today is in it wherever the browser is.
-LAST_WEEK, TOMORROW = "now-6d/d", "now+1d/d"
 
 ORDERS = data_view(
     "deliveries",

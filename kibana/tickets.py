@@ -1,7 +1,7 @@
 """The tickets stream in Kibana: sales as they come, where they are for, and what is sold per day and district."""
 
 from kibana.city import EVERYWHERE, REGIONS
-from kibana.dashboards import dashboard, link
+from kibana.dashboards import LAST_WEEK, TOMORROW, dashboard, link
 from kibana.lens import bars, count, metric, number, shares, table, time, top
 from kibana.maps import COUNT, Layer, city_map, colour, kinds, size, summed
 from kibana.objects import SavedObject, data_view, day_format, saved_search
@@ -101,19 +101,30 @@ TICKETS_NOW = dashboard(
     "ticket sales now",
     "**Ticket sales of the last hour**, refreshed every 10 seconds; the time range is at the top right. Cancellations "
     "are events of their own. Revenue is that of sales less cancellations.\n\n"
-    f"More: {link('orders-now', 'orders now')} · {link('carbon', 'carbon emission')}",
+    f"More: {link('tickets-per-day', 'ticket sales per day')} · {link('orders-now', 'orders now')}",
     [
         (6, [(EVENTS, 16), (SHOWS, 16), (MEAN_PRICE, 16)]),
         (20, [(VENUES_MAP, 48)]),
         (13, [(PER_MINUTE, 36), (BY_CHANNEL, 12)]),
-        (14, [(BY_SHOW, 24), (PER_REGION_TABLE, 24)]),
-        (13, [(PER_DAY, 48)]),
+        (14, [(BY_SHOW, 48)]),
         (16, [(NEWEST, 48)]),
     ],
-    description="Ticket sales as they come: count, shows, places and channels; revenue per day and district.",
+    description="Ticket sales as they come: count, shows, places and channels.",
     since="now-1h",
     until="now",
     refresh_seconds=10,
 )
+TICKETS_PER_DAY = dashboard(
+    "tickets-per-day",
+    "ticket sales per day",
+    "**Ticket sales per day and district**, out of the running totals; a late sale counts in its own day, and what is "
+    "cancelled leaves the sums. The time range is the last seven days, today included.\n\n"
+    f"More: {link('tickets-now', 'ticket sales now')} · {link('pay-per-day', 'pay per day')}",
+    [(14, [(PER_DAY, 48)]), (16, [(PER_REGION_TABLE, 48)])],
+    description="Running totals per day: tickets sold and cancelled, and revenue, per district.",
+    since=LAST_WEEK,
+    until=TOMORROW,
+    refresh_seconds=10,
+)
 
-DASHBOARDS: list[SavedObject] = [TICKETS_NOW]
+DASHBOARDS: list[SavedObject] = [TICKETS_NOW, TICKETS_PER_DAY]

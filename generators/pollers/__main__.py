@@ -17,7 +17,7 @@ from rich.table import Table
 from apis import calendar
 from apis.client import SystemClock
 from conf.errors import Parser, command
-from conf.settings import Settings, SettingsError, load, serving
+from conf.settings import Settings, load, serving
 from generators.brokers import GeneratorError, client, wait_for_brokers
 from generators.pollers.carbon import messages
 from generators.pollers.carbon.estimates import Estimate
@@ -252,9 +252,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parser.error("--to lies before --from")
     try:
         return _COMMANDS[options.command](_settings(options), options)
-    except SettingsError as error:
-        print(error, file=sys.stderr)
-        return 2
     except KafkaError as error:
         raise GeneratorError(str(error)) from error
 

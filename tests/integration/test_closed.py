@@ -1,5 +1,6 @@
 """Nobody gets in: where the stack's processes listen, who may read what they keep, and what they show of secrets."""
 
+import contextlib
 import ipaddress
 import json
 import stat
@@ -68,8 +69,10 @@ class Running:
             # One slot each, so that the stack has room for all; what earlier tests left is nothing to go on from.
             command = [sys.executable, "-m", "stack.control", "submit", name, "--fresh", "--parallelism", "1"]
             submission = subprocess.Popen(command, cwd=ROOT)
+            client = psutil.Process(submission.pid)
             while submission.poll() is None:
-                self.client |= opened([psutil.Process(), *psutil.Process(submission.pid).children(recursive=True)])
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    self.client |= opened([client, *client.children(recursive=True)])
                 time.sleep(0.2)
             assert submission.returncode == 0
 

@@ -92,8 +92,10 @@ def test_a_run_that_ends_before_its_first_checkpoint_is_resumed_from_where_it_be
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     savepoint = jobs.stop(settings, JOB)
-    monkeypatch.setenv("CITYSTREAM__FLINK__CHECKPOINT_INTERVAL_SECONDS", "3600")
     jobs.resume(settings, JOB)
+    jobs.stop(settings, JOB)  # the newest savepoint is not the one to go on from
+    monkeypatch.setenv("CITYSTREAM__FLINK__CHECKPOINT_INTERVAL_SECONDS", "3600")
+    jobs.resume(settings, JOB, restore=savepoint)
     cancel(settings)
     assert jobs.restore_path(settings, JOB) == savepoint
     # Nor is it forgotten by the cluster, where the journal is lost.

@@ -21,7 +21,7 @@ from sinks import elasticsearch, postgres
 from sinks.errors import NotReadyError
 from stack import demo, reconcile
 from tests import deliveries, slate
-from tests.integration import test_bad_input
+from tests.integration import orders
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.elasticsearch, pytest.mark.flink]
 
@@ -32,7 +32,7 @@ BYTE = 127
 
 
 def order(**changes: object) -> bytes:
-    return test_bad_input.order(**{"store_id": 1, **changes})
+    return orders.order(**{"store_id": 1, **changes})
 
 
 @pytest.fixture(scope="module")

@@ -111,8 +111,14 @@ SALES = [
     ),
     sale("nowhere", 30, show_id="elsewhere", venue="a venue of another city"),
 ]
-# Much later, in one partition of four: all others are idle, and the watermark goes on without them.
-PUSH = [sale(f"push-{n}", 500 + n, show_id="push", seat=f"P-{n}") for n in range(3)]
+
+
+def push() -> list[Sent]:
+    """Sold now, after all others, in few partitions: the rest is idle, and the watermark goes on without it."""
+    seconds = (datetime.now(UTC) - NOW).total_seconds()
+    return [sale(f"push-{n}", seconds, show_id="push", seat=f"P-{n}") for n in range(3)]
+
+
 OVERSOLD = {
     ("S1", "A-01-02", "held-1", "second"),
     ("S1", "A-01-04", "held-2", "third"),
@@ -128,6 +134,7 @@ class Outcome:
     restarted: bool
     letters: list[dict[str, Any]]
     report: Report
+    pushed: list[Sent]
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +151,8 @@ def outcome(servers: None, _quick_checkpoints: None) -> Iterator[Outcome]:
             120,
             "the job has taken all",
         )
-        tickets.send(settings, *PUSH)
+        pushed = push()
+        tickets.send(settings, *pushed)
         report = await_agreement(settings, tickets.JOB, 90)
         slate.await_that(
             lambda: (
@@ -154,7 +162,7 @@ def outcome(servers: None, _quick_checkpoints: None) -> Iterator[Outcome]:
             90,
             "the alarms are there",
         )
-        yield Outcome(settings, cluster.last_start(job) != started, tickets.dead_letters(settings), report)
+        yield Outcome(settings, cluster.last_start(job) != started, tickets.dead_letters(settings), report, pushed)
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -171,7 +179,7 @@ def test_nothing_was_restarted_and_nothing_else_is_a_letter(outcome: Outcome) ->
 
 def test_ledger_totals_windows_and_documents_agree(outcome: Outcome) -> None:
     assert outcome.report.agrees, outcome.report.wrong + outcome.report.moving
-    assert outcome.report.ledger == len(SALES) - 1 + len(PUSH)
+    assert outcome.report.ledger == len(SALES) - 1 + len(outcome.pushed)
     assert outcome.report.repeats == 1
     assert outcome.report.documents == outcome.report.ledger
 
@@ -198,7 +206,7 @@ def test_a_cancelled_ticket_leaves_the_sums(outcome: Outcome) -> None:
         "SELECT sum(sold), sum(cancelled), sum(revenue) FROM ticket_sales_per_region WHERE region = '27230'",
     )
     mine = [json.loads(each.value or b"") for each in SALES if each.key != b"good-1"] + [GOOD]
-    mine += [json.loads(each.value or b"") for each in PUSH]
+    mine += [json.loads(each.value or b"") for each in outcome.pushed]
     kinds = Counter(each["kind"] for each in mine if each["region"] == "27230")
     assert found == [(kinds["sale"], 2, (kinds["sale"] - 2) * 99000)]
 

@@ -19,6 +19,7 @@ from rich.console import Console
 
 from conf import factors
 from conf.settings import Stack, load
+from conf.streams import STREAMS
 from conf.templates import templates
 from control.facts import Facts
 from stack import accounts, artifacts, doctor, health, preflight, supervision
@@ -139,19 +140,9 @@ class TestConfiguration:
         file = configparser.ConfigParser()  # with interpolation, as supervisord reads it
         file.read_string(text)
         programs = [name.removeprefix("program:") for name in file.sections() if name.startswith("program:")]
-        assert programs == [
-            *["kafka-1", "kafka-2", "kafka-3", "postgres", "elasticsearch"],
-            *[
-                "zookeeper",
-                "jobmanager",
-                "taskmanager-1",
-                "taskmanager-2",
-                "simulator",
-                "board",
-                "deliveries-generator",
-                "tickets-generator",
-            ],
-        ]
+        servers = ["kafka-1", "kafka-2", "kafka-3", "postgres", "elasticsearch", "zookeeper", "jobmanager"]
+        ours = ["simulator", "board", *(f"{name}-generator" for name, stream in STREAMS.items() if stream.ledger)]
+        assert programs == [*servers, "taskmanager-1", "taskmanager-2", *ours]
         assert {file[f"program:{name}"]["autorestart"] for name in programs} == {"true"}
 
     def test_supervisord_reads_a_percent_sign_as_one(self, context: Context) -> None:
