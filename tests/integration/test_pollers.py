@@ -142,7 +142,8 @@ def test_an_unknown_key_stops_at_once_and_is_named(polling: Polling) -> None:
     polling.environment["DATA_GO_KR_SERVICE_KEY"] = "somebody+elses=="
     code, said = polling.run("backfill")
     assert code == 1
-    (line,) = said.strip().splitlines()
+    *acting, line = said.strip().splitlines()
+    assert all(each.startswith("Acting on ") for each in acting)
     assert "30 SERVICE_KEY_IS_NOT_REGISTERED_ERROR" in line
     assert "check DATA_GO_KR_SERVICE_KEY" in line
     assert "somebody" not in said
@@ -311,7 +312,8 @@ def test_a_key_without_an_address_says_what_is_missing(polling: Polling) -> None
     polling.environment["DATA_GO_KR_SERVICE_KEY"] = "somebody+elses=="
     code, said = polling.run("backfill")
     assert code == 1
-    (line,) = said.strip().splitlines()
+    *acting, line = said.strip().splitlines()
+    assert all(each.startswith("Acting on ") for each in acting)
     assert "set DATA_GO_KR_URL=https://apis.data.go.kr" in line
     assert "somebody" not in said
     assert polling.simulation.calls() == 0
