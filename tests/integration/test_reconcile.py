@@ -206,7 +206,7 @@ def test_the_demo_ends_with_what_a_person_wants_to_see(settings: Settings) -> No
 
 def test_what_can_not_be_reconciled_is_a_sentence(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     assert reconcile.main(["carbon"]) == 1
-    assert "carbon keeps no ledger to compare with; what can be reconciled: deliveries." in capsys.readouterr().err
+    assert "carbon keeps no ledger to compare with; what can be reconciled: deliveries, " in capsys.readouterr().err
     assert reconcile.main(["foo"]) == 1
     assert "foo is no stream" in capsys.readouterr().err
     execute(settings, "ALTER TABLE charge_per_day RENAME TO elsewhere")
