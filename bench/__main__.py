@@ -30,7 +30,7 @@ os.environ.setdefault("CITYSTREAM__STACK__PORT_OFFSET", "2000")
 from conf.errors import Parser, command
 from conf.settings import ROOT, Settings, load
 from conf.streams import DELIVERIES
-from control import jobs, topics
+from control import jobs, reading
 from control.cluster import Cluster
 from control.reconcile import await_agreement
 from generators.deliveries import orders
@@ -72,7 +72,7 @@ def produce(topic: str, count: int, **options: object) -> Measured:
 
 def load_topic(settings: Settings, count: int) -> Measured | None:
     """Fill the topic of orders; None when a run before, with `--keep`, has left just as many in it."""
-    there = topics.spans(settings, [TOPIC]).taken
+    there = reading.spans(settings, [TOPIC]).taken
     if there == count:
         console.print(f"The {count:,} orders of a run before are still there")
         return None
@@ -317,7 +317,7 @@ def measure(count: int, minutes: float) -> Iterator[Measured]:
             admin.create_topics(
                 {TUTORIAL_TOPIC: {"num_partitions": 4, "replication_factor": settings.kafka.replication}}
             )
-    if topics.spans(settings, [TUTORIAL_TOPIC]).taken != sample:
+    if reading.spans(settings, [TUTORIAL_TOPIC]).taken != sample:
         produce(TUTORIAL_TOPIC, sample, malformed_share=0, duplicate_share=0)
     yield bounded(settings, TUTORIAL, "tutorial", sample)
 

@@ -17,7 +17,7 @@ from psycopg2.sql import SQL, Identifier
 
 from conf.settings import ROOT, Settings, load
 from conf.streams import STREAMS
-from control import topics
+from control import reading
 from control.cluster import RUNNING, Cluster
 from sinks import postgres
 from sinks.errors import NotReadyError
@@ -163,7 +163,7 @@ def _begin(settings: Settings, name: str, *, fresh: bool, say: Say) -> None:
     stream = STREAMS.get(name)
     if stream is None or stream.ledger is None or not _filled(settings, stream.ledger.table):
         return
-    if deleted := topics.deleted(settings, stream.topics):
+    if deleted := reading.deleted(settings, stream.topics):
         message = (
             f"Nothing is known of where {name} left off, {stream.ledger.table} holds rows, and retention has deleted "
             f"{deleted:,} records of its topics: counted anew, totals would stay below what they are. Pass the "

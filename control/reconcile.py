@@ -17,7 +17,7 @@ from psycopg2.extensions import cursor as Cursor
 
 from conf.settings import Settings
 from conf.streams import STREAMS, Ledger, Stream, Total
-from control import topics
+from control import reading
 from control.cluster import Cluster
 from sinks import elasticsearch, postgres
 from sinks.errors import NotReadyError
@@ -56,7 +56,7 @@ class Report:
     @property
     def dead(self) -> int:
         """Records that became dead letters; one whose document was refused is in the ledger."""
-        return self.dead_letters.total() - self.dead_letters[topics.REJECTED]
+        return self.dead_letters.total() - self.dead_letters[reading.REJECTED]
 
     @property
     def agrees(self) -> bool:
@@ -72,7 +72,7 @@ def reconcilable() -> list[str]:
 class Reconciliation:
     """Looks at a stream as often as it is asked to; what was read of its topics is not read again."""
 
-    def __init__(self, settings: Settings, stream: Stream, letters: topics.Reader, records: topics.Reader) -> None:
+    def __init__(self, settings: Settings, stream: Stream, letters: reading.Reader, records: reading.Reader) -> None:
         if stream.ledger is None:
             message = f"{stream.name} keeps no ledger to compare with; streams that do: {', '.join(reconcilable())}."
             raise NotReadyError(message)
@@ -81,7 +81,7 @@ class Reconciliation:
         self._ledger: Ledger = stream.ledger
         self._options = getattr(settings, stream.name)
         self._letters, self._records = letters, records
-        self._dead = topics.Letters()
+        self._dead = reading.Letters()
         self._first: int | None = None
 
     def look(self) -> Report:
@@ -91,8 +91,8 @@ class Reconciliation:
             NotReadyError: a server is away, or `make prepare` was not run.
         """
         stream = self._stream
-        spans = topics.spans(self._settings, stream.topics)
-        unread = topics.unread(self._settings, stream.name, stream.topics)
+        spans = reading.spans(self._settings, stream.topics)
+        unread = reading.unread(self._settings, stream.name, stream.topics)
         with postgres.connect(self._settings) as connection, connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             rows = _number(cursor, sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(self._ledger.table)))
@@ -126,7 +126,7 @@ class Reconciliation:
                 return report
             time.sleep(1)
 
-    def _moving(self, report: Report, spans: topics.Spans, unread: int) -> list[str]:
+    def _moving(self, report: Report, spans: reading.Spans, unread: int) -> list[str]:
         self._first = spans.taken if self._first is None else self._first
         found = []
         if unread:
@@ -146,7 +146,7 @@ class Reconciliation:
             return f" ({error})"
         return "" if runs else f", and the job does not run: `make resume JOB={name}`"
 
-    def _compare_records(self, report: Report, spans: topics.Spans) -> None:
+    def _compare_records(self, report: Report, spans: reading.Spans) -> None:
         if spans.deleted:
             report.notes.append(
                 f"retention has deleted {spans.deleted:,} records of {', '.join(self._stream.topics)}, so that the "
@@ -305,8 +305,8 @@ def reconciliation(settings: Settings, name: str) -> Iterator[Reconciliation]:
         if total.without:
             postgres.check(settings, total.without, stream.ledger.key)
     with (
-        topics.Reader(settings, topics.dead_letter_topics(stream.topics)) as letters,
-        topics.Reader(settings, stream.topics) as records,
+        reading.Reader(settings, reading.dead_letter_topics(stream.topics)) as letters,
+        reading.Reader(settings, stream.topics) as records,
     ):
         yield Reconciliation(settings, stream, letters, records)
 

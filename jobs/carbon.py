@@ -10,11 +10,11 @@ import forecast
 import jobs
 from conf import factors
 from conf.settings import Carbon, Settings
+from jobs.flow.datastreams import keyed, mapped, rows, side
 from jobs.flow.decode import decode, records
 from jobs.flow.emitted import row_type, versioned
 from jobs.flow.environment import environment, submit
 from jobs.flow.gather import gather
-from jobs.flow.streams import keyed, mapped, rows, side
 from jobs.operators.emissions import OF_COMPLEX, OF_MONTH, PerComplex, PerMonth
 from jobs.operators.forecasts import forecasts
 from jobs.rules.carbon import complexes, energy, weather

@@ -8,9 +8,9 @@ from pyflink.datastream import StreamExecutionEnvironment
 import jobs
 from conf.settings import Settings
 from conf.streams import DELIVERIES, ORDERS
+from jobs.flow.datastreams import rows
 from jobs.flow.decode import part, source
 from jobs.flow.environment import environment, submit
-from jobs.flow.streams import rows
 from jobs.flow.totals import combine, counted, documents_of_total, first_per_key, fold, of_total
 from sinks import elasticsearch, kafka, postgres
 

@@ -10,9 +10,9 @@ from pyflink.datastream import StreamExecutionEnvironment
 import jobs
 from conf.settings import Settings
 from conf.streams import SALES, TICKETS
+from jobs.flow.datastreams import rows, watermarked
 from jobs.flow.decode import part, source
 from jobs.flow.environment import environment, submit
-from jobs.flow.streams import rows, watermarked
 from jobs.flow.totals import combine, counted, documents_of_total, first_per_key, fold, of_total
 from jobs.flow.windows import in_windows
 from jobs.operators.tickets import location, seats, sold_out

@@ -17,7 +17,7 @@ from conf.city.places import districts
 from conf.errors import Parser, command
 from conf.settings import ROOT, Settings, load
 from conf.streams import STREAMS
-from control import jobs, topics
+from control import jobs, reading
 from control.facts import facts
 from control.reconcile import reconcilable
 from sinks import postgres, prepare
@@ -36,7 +36,7 @@ def figures(settings: Settings, name: str) -> dict[str, float | None]:
     """What is known of a stream's job now."""
     (job,) = (each for each in facts(settings) if each.job == name)
     return {
-        "produced": topics.spans(settings, STREAMS[name].topics).taken,
+        "produced": reading.spans(settings, STREAMS[name].topics).taken,
         "not read yet": job.lag,
         "read per second": job.rate,
         "dead letters": job.dead_letters,

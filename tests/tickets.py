@@ -18,7 +18,7 @@ from kafka import KafkaProducer
 from conf.city.venues import venues
 from conf.settings import ROOT, Settings, load
 from conf.streams import TICKETS
-from control import jobs, topics
+from control import jobs, reading
 from control.cluster import Cluster
 from control.reconcile import await_agreement
 from generators.manifest import read_manifest
@@ -128,7 +128,7 @@ def query(settings: Settings, text: str) -> list[tuple[Any, ...]]:
 def json_records(settings: Settings, topic: str) -> list[Fields]:
     """The JSON objects of a topic."""
     found: list[Fields] = []
-    with topics.Reader(settings, [topic]) as reader:
+    with reading.Reader(settings, [topic]) as reader:
         reader.read(lambda record: found.append(json.loads(record.value)))
     return found
 
@@ -159,7 +159,7 @@ def events(settings: Settings, refused: set[tuple[int, int]]) -> list[Event]:
         event = Event(fields, at, over <= datetime.fromtimestamp(record.timestamp / 1000, UTC))
         found.setdefault((fields["ticket_id"], fields["kind"]), event)
 
-    with topics.Reader(settings, [JOB]) as reader:
+    with reading.Reader(settings, [JOB]) as reader:
         reader.read(take)
     return list(found.values())
 

@@ -9,9 +9,9 @@ from pyflink.java_gateway import get_gateway
 import jobs
 from conf.settings import load
 from conf.streams import DELIVERIES, ORDERS
+from jobs.flow.datastreams import rows
 from jobs.flow.decode import part, source
 from jobs.flow.environment import environment
-from jobs.flow.streams import rows
 from jobs.flow.totals import combine, counted, first_per_key, fold
 
 

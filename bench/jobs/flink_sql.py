@@ -4,8 +4,8 @@ from pyflink.table import StreamTableEnvironment
 
 from conf.settings import load
 from conf.streams import DELIVERIES
+from jobs.flow.datastreams import sql
 from jobs.flow.environment import environment
-from jobs.flow.streams import sql
 
 
 def main() -> None:

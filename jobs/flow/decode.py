@@ -11,7 +11,7 @@ from pyflink.datastream import DataStream, OutputTag, ProcessFunction, RuntimeCo
 from pyflink.java_gateway import get_gateway
 from pyflink.table import StreamTableEnvironment
 
-from jobs.flow.streams import named, side, sql
+from jobs.flow.datastreams import named, side, sql
 from jobs.rules.fields import RejectedError
 from sinks.rows import columns
 

@@ -10,7 +10,7 @@ from pyflink.common import Time, Types
 from pyflink.datastream import AggregateFunction, DataStream
 from pyflink.datastream.window import TumblingProcessingTimeWindows
 
-from jobs.flow.streams import keyed, timers_in_checkpoints
+from jobs.flow.datastreams import keyed, timers_in_checkpoints
 from jobs.rules import newest
 
 Batch = tuple[str, dict[str, tuple[Any, ...]]]

@@ -14,7 +14,7 @@ from pyflink.table import StreamTableEnvironment
 from pyflink.util.java_utils import to_jarray
 
 from conf.streams import Ledger, Total
-from jobs.flow.streams import keyed_pairs, rows
+from jobs.flow.datastreams import keyed_pairs, rows
 from jobs.rules.totals import plus
 from sinks.rows import columns
 

@@ -19,8 +19,8 @@ from forecast import forecaster
 from forecast.forecaster import RECENT_DAYS, Forecaster
 from forecast.store import NoModelError, Store
 from forecast.weather import Weather
+from jobs.flow.datastreams import keyed, timers_in_checkpoints
 from jobs.flow.emitted import row, row_type
-from jobs.flow.streams import keyed, timers_in_checkpoints
 
 EMISSION_FORECAST = row_type(forecaster.Row)
 DAY = Types.TUPLE([*(Types.DOUBLE() for _ in range(4)), Types.LONG()])

@@ -12,7 +12,7 @@ from pyflink.util.java_utils import to_jarray
 
 from conf.city.venues import venues
 from conf.streams import Total
-from jobs.flow.streams import keyed_pairs, rows
+from jobs.flow.datastreams import keyed_pairs, rows
 from jobs.flow.totals import combine
 from jobs.rules.totals import plus
 from sinks.rows import columns

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from conf.settings import ROOT, Settings
 from conf.streams import STREAMS, Ledger, Stream, Total
-from control import jobs, topics
+from control import jobs, reading
 from control.cluster import Cluster
 from control.reconcile import await_agreement, reconciliation
 from sinks import elasticsearch, postgres
@@ -81,21 +81,21 @@ def test_a_topic_written_with_transactions(settings: Settings) -> None:
     assert report.agrees, report
     assert not report.notes
     assert (report.produced, report.ledger) == (before.produced + 2, before.ledger + 2)
-    assert topics.spans(settings, [JOB]).taken >= report.produced + 4
+    assert reading.spans(settings, [JOB]).taken >= report.produced + 4
 
 
 def test_a_refused_document_is_in_the_ledger(settings: Settings) -> None:
     before = await_agreement(settings, JOB, SECONDS)
     deliveries.send(settings, order(order_id="refused", store_id=BYTE + 1))
     slate.await_that(
-        lambda: any(letter["reason"] == topics.REJECTED for letter in deliveries.dead_letters(settings)), 60, "a letter"
+        lambda: any(letter["reason"] == reading.REJECTED for letter in deliveries.dead_letters(settings)), 60, "a letter"
     )
     report = await_agreement(settings, JOB, SECONDS)
     assert report.agrees, report
     assert not report.notes
     assert report.ledger == before.ledger + 1
     assert report.documents == before.documents
-    assert (report.dead, report.dead_letters[topics.REJECTED]) == (before.dead, 1)
+    assert (report.dead, report.dead_letters[reading.REJECTED]) == (before.dead, 1)
 
 
 def test_a_fresh_start_is_told_apart(settings: Settings) -> None:
@@ -216,7 +216,7 @@ def test_what_can_not_be_reconciled_is_a_sentence(settings: Settings, capsys: py
     finally:
         execute(settings, "ALTER TABLE elsewhere RENAME TO charge_per_day")
     with pytest.raises(NotReadyError, match="Kafka has no topic nowhere: run `make prepare`"):
-        topics.spans(settings, ["nowhere"])
+        reading.spans(settings, ["nowhere"])
 
 
 @pytest.mark.parametrize("away", ["KAFKA_BOOTSTRAP_SERVERS=localhost:1", "POSTGRES_URL=postgresql://a@localhost:1/b"])

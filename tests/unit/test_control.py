@@ -16,7 +16,7 @@ from rich.console import Console
 from conf.settings import ROOT
 from control.cluster import Cluster
 from control.jobs import refusal
-from control.topics import REJECTED, Letters
+from control.reading import REJECTED, Letters
 from sinks.errors import NotReadyError
 from stack import waiting
 from stack.layout import Layout

@@ -1,4 +1,4 @@
-"""What is in a stream's topics: how many records, how many its job has still to read, and what its dead letters say."""
+"""Reading what is in topics: how many records, how many a job has still to read, and what dead letters say."""
 
 import base64
 import contextlib
