@@ -88,7 +88,9 @@ def test_a_refused_document_is_in_the_ledger(settings: Settings) -> None:
     before = await_agreement(settings, JOB, SECONDS)
     deliveries.send(settings, order(order_id="refused", store_id=BYTE + 1))
     slate.await_that(
-        lambda: any(letter["reason"] == reading.REJECTED for letter in deliveries.dead_letters(settings)), 60, "a letter"
+        lambda: any(letter["reason"] == reading.REJECTED for letter in deliveries.dead_letters(settings)),
+        60,
+        "a letter",
     )
     report = await_agreement(settings, JOB, SECONDS)
     assert report.agrees, report
