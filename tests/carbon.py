@@ -21,7 +21,7 @@ from psycopg2 import sql
 
 from conf.city import places
 from conf.settings import Settings, load
-from control import jobs, reading
+from control import jobs
 from control.cluster import Cluster
 from sinks import elasticsearch, kafka, postgres
 from tests import slate
@@ -451,10 +451,7 @@ def settle(settings: Settings, seconds: float) -> None:
 
 def dead_letters(settings: Settings, topic: str) -> list[dict[str, Any]]:
     """Every dead letter of a topic, once."""
-    letters: list[dict[str, Any]] = []
-    with reading.Reader(settings, [kafka.dead_letter_topic(topic)]) as reader:
-        reader.read(lambda record: letters.append(json.loads(record.value)))
-    return letters
+    return slate.by_key(settings, kafka.dead_letter_topic(topic))
 
 
 def raw(letter: dict[str, Any]) -> bytes | None:

@@ -18,7 +18,7 @@ from kafka import KafkaProducer
 
 from conf.settings import ROOT, Settings, load
 from conf.streams import DELIVERIES
-from control import jobs, reading
+from control import jobs
 from control.cluster import Cluster
 from control.reconcile import await_agreement
 from generators.deliveries.orders import Plan
@@ -93,10 +93,7 @@ class Generator:
 
 def dead_letters(settings: Settings) -> list[dict[str, object]]:
     """Every dead letter, once."""
-    letters: list[dict[str, object]] = []
-    with reading.Reader(settings, [LETTERS]) as reader:
-        reader.read(lambda record: letters.append(json.loads(record.value)))
-    return letters
+    return slate.by_key(settings, LETTERS)
 
 
 def ledger_ids(settings: Settings) -> list[str]:

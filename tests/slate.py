@@ -1,10 +1,13 @@
 """A clean slate on the suite's own stack: what tests of any job start from."""
 
 import contextlib
+import json
 import time
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from conf.settings import Settings
+from control import reading
 from control.cluster import Cluster
 from sinks import kafka
 
@@ -36,3 +39,11 @@ def with_empty_topics(settings: Settings, topics: Iterable[str]) -> None:
             admin.delete_topics(list(there))
         await_that(lambda: not set(admin.list_topics()) & mine, 60, "the topics are deleted")
     kafka.create_topics(settings)
+
+
+def by_key(settings: Settings, topic: str) -> list[dict[str, Any]]:
+    """The JSON objects of a topic, one of each key: what was written again after a failure has the same one."""
+    found: dict[bytes, dict[str, Any]] = {}
+    with reading.Reader(settings, [topic]) as reader:
+        reader.read(lambda record: found.setdefault(record.key, json.loads(record.value)))
+    return list(found.values())

@@ -134,8 +134,8 @@ def json_records(settings: Settings, topic: str) -> list[Fields]:
 
 
 def dead_letters(settings: Settings) -> list[Fields]:
-    """Every dead letter."""
-    return json_records(settings, kafka.dead_letter_topic(JOB))
+    """Every dead letter, once."""
+    return slate.by_key(settings, kafka.dead_letter_topic(JOB))
 
 
 class Event(NamedTuple):
