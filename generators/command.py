@@ -13,7 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from conf.errors import INTERRUPTED, Parser
-from conf.settings import Generator, Settings
+from conf.settings import Generator, Settings, serving
 from conf.streams import Stream
 from generators.brokers import wait_for_brokers
 from generators.plans import Plan
@@ -112,6 +112,8 @@ def run(
     except ValueError as error:
         options.error(str(error))
 
+    # After the options: --help and wrong ones need no brokers.
+    serving("kafka")
     quiet()
     stop = Stop(signal.SIGINT, signal.SIGTERM)
     servers = settings.kafka.bootstrap_servers

@@ -210,6 +210,7 @@ def test_a_signal_while_it_waits_ends_it_at_once() -> None:
     command = [sys.executable, "-m", "generators.deliveries"]
     with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True) as waiting:
         assert waiting.stderr is not None
+        assert waiting.stderr.readline() == "Acting on the servers in KAFKA_BOOTSTRAP_SERVERS.\n"
         assert "waiting for a broker" in waiting.stderr.readline()
         waiting.send_signal(signal.SIGINT)
         assert waiting.wait(30) == 130
