@@ -4,7 +4,6 @@ PROJ knows the EPSG ones, datum shifts included. Three that Korean services use 
 (Kakao's name of EPSG:5181) and WCONGNAMUL (2.5 times WTM).
 """
 
-import functools
 import math
 import re
 from dataclasses import dataclass
@@ -13,6 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError
+
+from geo.remembered import remembered
 
 Numbers = NDArray[np.float64]
 
@@ -77,7 +78,7 @@ class System:
         return np.asarray(found_x), np.asarray(found_y)
 
 
-@functools.cache
+@remembered
 def system(name: str) -> System:
     """The system of a name such as EPSG:5174, 5174, KATEC, or of anything else that PROJ takes.
 

@@ -10,16 +10,23 @@ import cloudpickle
 import apis
 import conf
 import forecast
+import geo
 import jobs
+from geo.regions import regions
 from jobs import carbon
 from jobs.flow.decode import Decode
 from jobs.flow.gather import Newest
+from jobs.flow.lookups import LookUp, Pace
 from jobs.flow.totals import Fold
 from jobs.operators.emissions import PerComplex, PerMonth
 from jobs.operators.forecasts import ForecastAhead
 from jobs.rules.carbon import complexes, energy, weather
+from jobs.rules.coordinates import Request, convert
+from tests import keys
 from tests.carbon import body
 
+# The last one is of these tests.
+TRAVEL = (apis, conf, jobs, forecast, geo, keys)
 MISSING = """
 import sys
 MISSING = {"apis", "jobs", "sinks", "conf", "stack", "generators", "geo", "forecast", "board"}
@@ -62,6 +69,29 @@ join._usage = type("", (dict,), {"put": dict.__setitem__})()
 for tag, row in join.process_element1(pickle.loads(pickle.dumps(batch)), None):
     print(tag.tag_id, *row)
 """
+LOOK_UP = """
+import time
+LookUp, Pace, keys = cloudpickle.loads(sys.stdin.buffer.read())
+
+class Service:
+    async def ask(self, key): return key.upper()
+    async def close(self): pass
+
+function = LookUp(lambda rate: Service(), lambda row, answer: [Row(row, *answer)], Pace(10, 1, 1, 1))
+function.open(keys)
+assert keys.take(function, [("seoul", 1)]) == []
+made = []
+while not made:
+    time.sleep(0.01)
+    made = keys.fire(function)
+print(*made)
+function.close()
+"""
+CONVERT = """
+convert, Request = cloudpickle.loads(sys.stdin.buffer.read())
+seoul = Request("b", "", 1, "198034.985", 451585.832, "EPSG:5174", "[]", None)
+print(convert([(seoul, 1)])[0].region)
+"""
 FORECAST = """
 print(cloudpickle.loads(sys.stdin.buffer.read())._newest_model())
 """
@@ -69,12 +99,12 @@ print(cloudpickle.loads(sys.stdin.buffer.read())._newest_model())
 
 def output(worker: str, operators: object, folder: Path) -> str:
     """What a worker without this project prints, having been sent these operators."""
-    for package in (apis, conf, jobs, forecast):
+    for package in TRAVEL:
         cloudpickle.register_pickle_by_value(package)
     try:
         code = cloudpickle.dumps(operators)
     finally:
-        for package in (apis, conf, jobs, forecast):
+        for package in TRAVEL:
             cloudpickle.unregister_pickle_by_value(package)
     done = subprocess.run(
         [sys.executable, "-c", MISSING + worker], input=code, capture_output=True, check=False, cwd=folder
@@ -97,6 +127,15 @@ def test_and_those_of_carbon(tmp_path: Path) -> None:
     )
     printed = output(CARBON % body("A1", date(2026, 5, 1), electricity="10"), operators, tmp_path)
     assert printed == "emission_per_complex_month A1 2026-05 4240 None None None 4240 1779000000000\n"
+
+
+def test_and_look_ups(tmp_path: Path) -> None:
+    assert output(LOOK_UP, (LookUp, Pace, keys.Keys()), tmp_path) == "<Row(1, 'SEOUL', None)>\n"
+
+
+def test_and_the_conversion_without_the_boundaries_read_here(tmp_path: Path) -> None:
+    regions()
+    assert output(CONVERT, (convert, Request), tmp_path) == "11140\n"
 
 
 def test_and_the_forecast(tmp_path: Path) -> None:
