@@ -1,4 +1,4 @@
-"""Fetch from the public APIs into Kafka: `python -m generators.pollers --help`."""
+"""Fetch from the public APIs into Kafka: `python -m generators.pollers.carbon --help`."""
 
 import argparse
 import asyncio
@@ -203,7 +203,7 @@ def _month(text: str) -> date:
 
 def _parser() -> Parser:
     top = Parser(
-        prog="python -m generators.pollers",
+        prog="python -m generators.pollers.carbon",
         description="Fetch complexes, energy use and weather from the public APIs into Kafka.",
         epilog="Settings: section pollers of conf/citystream.yaml. However a run ends, the next one goes on "
         "from there: no call is made again that was answered. Exit code 0: all is there; 3: the day's quota is "
