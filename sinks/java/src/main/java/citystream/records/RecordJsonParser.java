@@ -22,7 +22,8 @@ import org.apache.flink.table.types.logical.LogicalTypeRoot;
  * throwing.
  *
  * <p>A string without escapes is not copied: the column points into the record. A field is first compared with the one
- * that follows the last (producers keep their order), then looked up.
+ * that follows the last (producers keep their order), then looked up. A BYTES column takes a value of any type, as the
+ * JSON that stands there.
  *
  * <p>The reasons, each followed by {@code ": "} and a detail of at most 200 characters that names the field and what
  * was found:
@@ -39,7 +40,7 @@ import org.apache.flink.table.types.logical.LogicalTypeRoot;
  *   <li>{@code wrong-type}: {@code "5"}, {@code 5.0}, {@code 5e0} and {@code true} are no INT; text that is no time,
  *       see {@link Times}
  *   <li>{@code out-of-range}: a number its type can't hold; a time before the year 1 or after 9999 in UTC
- *   <li>{@code too-long}: a string column's limit in bytes of UTF-8
+ *   <li>{@code too-long}: a string column's limit in bytes of UTF-8, which is that of a BYTES column too
  * </ul>
  *
  * <p>A record that isn't JSON or UTF-8 (or has a raw NUL in a string) says so, whatever else is wrong before; otherwise
@@ -56,6 +57,7 @@ final class RecordJsonParser extends JsonGrammar {
     private static final int TIMESTAMP = 5;
     private static final int DATE = 6;
     private static final int DECIMAL = 7;
+    private static final int VERBATIM = 8;
 
     private static final int MAX_DECIMAL_CHARS = 1000;
 
@@ -127,10 +129,12 @@ final class RecordJsonParser extends JsonGrammar {
                 return DATE;
             case DECIMAL:
                 return DECIMAL;
+            case VARBINARY:
+                return VERBATIM;
             default:
                 throw new ValidationException(
                         "Column " + name + " is " + type + "; record-json reads STRING, INT, BIGINT, DOUBLE, BOOLEAN,"
-                                + " TIMESTAMP_LTZ, DATE and DECIMAL");
+                                + " TIMESTAMP_LTZ, DATE, DECIMAL and BYTES");
         }
     }
 
@@ -328,6 +332,12 @@ final class RecordJsonParser extends JsonGrammar {
                     return;
                 }
                 break;
+            case VERBATIM:
+                skipValue();
+                if (fits(column, pos - start)) {
+                    row.setField(column, Arrays.copyOfRange(buf, start, pos));
+                }
+                return;
             default:
                 if (isNumber(c)) {
                     number();
