@@ -6,6 +6,7 @@ made by a thread beside the operator, so nothing that takes long holds back the 
 """
 
 import asyncio
+import contextlib
 import logging
 import random
 import threading
@@ -19,8 +20,8 @@ from pyflink.datastream import DataStream, KeyedProcessFunction, KeyedStream, Ru
 from pyflink.datastream.state import ListStateDescriptor, StateTtlConfig, ValueState, ValueStateDescriptor
 
 from apis.client import GivenUpError, NotYetError, PutOffError, QuotaSpentError, milliseconds
+from apis.database import DatabaseError
 from apis.endpoints import ApiError
-from apis.quota import QuotaStoreError
 from jobs.flow.datastreams import timers_in_checkpoints
 from jobs.rules.line import Answer, Line
 
@@ -36,7 +37,7 @@ class Service(Protocol):
         """What the service answers to a key's question.
 
         Raises:
-            QuotaSpentError, PutOffError, NotYetError, ApiError: it doesn't yet; the question is put again later.
+            QuotaSpentError, PutOffError, NotYetError, ApiError, DatabaseError: it doesn't yet; it is asked again later.
             GivenUpError: it never will.
         """
 
@@ -205,10 +206,12 @@ class Calls:
 
     def close(self) -> None:
         """End all calls, and the thread."""
-        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(timeout=_END_SECONDS)
+        ending = asyncio.run_coroutine_threadsafe(self._end(), self._loop)
+        # A database that is away may hold the loop for longer; then the thread ends by itself, later.
+        with contextlib.suppress(TimeoutError):
+            ending.result(timeout=_END_SECONDS)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=_END_SECONDS)
-        self._loop.close()
 
     def _ask_soon(self, key: str) -> None:
         asyncio.run_coroutine_threadsafe(self._ask(key), self._loop)
@@ -241,7 +244,7 @@ class Calls:
             log.error("look-ups wait: %s", error)
             line.close(self._later(now))
             line.put_off(key, now)
-        except (PutOffError, NotYetError, QuotaStoreError) as error:
+        except (PutOffError, NotYetError, DatabaseError) as error:
             log.info("a look-up is put off: %s", error)
             self.put_off += 1
             line.put_off(key, self._later(now))

@@ -13,8 +13,8 @@ from pyflink.common import Row
 
 from apis.answers import Flaw, UnreadableError
 from apis.client import GivenUpError, PutOffError, QuotaSpentError
+from apis.database import DatabaseError
 from apis.endpoints import ApiError
-from apis.quota import QuotaStoreError
 from jobs.flow.lookups import LookUp, Pace
 from jobs.rules.line import Answer
 from tests.keys import Keys
@@ -101,7 +101,7 @@ def test_that_there_is_nothing_is_an_answer_too() -> None:
         PutOffError(TimeoutError("no answer")),
         QuotaSpentError("address", datetime.now(UTC) + timedelta(milliseconds=1), "spent"),
         ApiError("the key is refused"),
-        QuotaStoreError("PostgreSQL is away"),
+        DatabaseError("PostgreSQL is away"),
     ],
     ids=lambda error: type(error).__name__,
 )
