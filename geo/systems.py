@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pyproj import CRS, Transformer
-from pyproj.exceptions import CRSError
+from pyproj.exceptions import CRSError, ProjError
 
 from geo.remembered import remembered
 
@@ -101,7 +101,12 @@ def system(name: str) -> System:
     if not (crs.is_geographic or crs.is_projected) or len(crs.axis_info) < 2:
         msg = f"{name} ({crs.name}) is no system of x and y on a map: write a code such as EPSG:5174"
         raise UnknownSystemError(msg)
-    return System(known if len(known) < 40 else text, scale, Transformer.from_crs(crs, "EPSG:4326", always_xy=True))
+    try:
+        to_wgs84 = Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
+    except ProjError:
+        msg = f"PROJ knows no way from {name} ({crs.name}) to WGS84: write a code such as EPSG:5174"
+        raise UnknownSystemError(msg) from None
+    return System(known if len(known) < 40 else text, scale, to_wgs84)
 
 
 def number(value: object) -> float:

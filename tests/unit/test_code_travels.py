@@ -21,7 +21,7 @@ from jobs.flow.totals import Fold
 from jobs.operators.carbon.emissions import PerComplex, PerMonth
 from jobs.operators.carbon.forecasts import ForecastAhead
 from jobs.rules.carbon import complexes, energy, weather
-from jobs.rules.coordinates import Request, convert
+from jobs.rules.coordinates import convert
 from tests import keys
 from tests.carbon import body
 
@@ -88,9 +88,8 @@ print(*made)
 function.close()
 """
 CONVERT = """
-convert, Request = cloudpickle.loads(sys.stdin.buffer.read())
-seoul = Request("b", "", 1, "198034.985", 451585.832, "EPSG:5174", "[]", None)
-print(convert([(seoul, 1)])[0].region)
+convert = cloudpickle.loads(sys.stdin.buffer.read())
+print(convert(['"198034.985"'], ["451585.832"], ["EPSG:5174"], [None])[0].region)
 """
 FORECAST = """
 print(cloudpickle.loads(sys.stdin.buffer.read())._newest_model())
@@ -135,7 +134,7 @@ def test_and_look_ups(tmp_path: Path) -> None:
 
 def test_and_the_conversion_without_the_boundaries_read_here(tmp_path: Path) -> None:
     regions()
-    assert output(CONVERT, (convert, Request), tmp_path) == "11140\n"
+    assert output(CONVERT, convert, tmp_path) == "11140\n"
 
 
 def test_and_the_forecast(tmp_path: Path) -> None:
