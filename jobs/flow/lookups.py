@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from pyflink.common import Row, Time, TypeInformation, Types
+from pyflink.common import Row, TypeInformation, Types
 from pyflink.datastream import DataStream, KeyedProcessFunction, KeyedStream, RuntimeContext
-from pyflink.datastream.state import ListStateDescriptor, StateTtlConfig, ValueState, ValueStateDescriptor
+from pyflink.datastream.state import ListStateDescriptor, ValueState, ValueStateDescriptor
 
 from apis.client import GivenUpError, NotYetError, PutOffError, QuotaSpentError, milliseconds
 from apis.database import DatabaseError
@@ -111,16 +111,10 @@ class LookUp(KeyedProcessFunction):
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Find the states, and start the thread that calls."""
-        kept = ValueStateDescriptor("answer", Types.PICKLED_BYTE_ARRAY())
-        kept.enable_time_to_live(
-            StateTtlConfig.new_builder(Time.milliseconds(int(self._pace.ttl_days * 86_400_000)))
-            .set_update_type(StateTtlConfig.UpdateType.OnCreateAndWrite)
-            .build()
-        )
-        self._kept: ValueState = runtime_context.get_state(kept)
         self._waiting = runtime_context.get_list_state(ListStateDescriptor("waiting", Types.PICKLED_BYTE_ARRAY()))
-        # When the key is called up; none: nothing of it waits.
-        self._due: ValueState = runtime_context.get_state(ValueStateDescriptor("due", Types.LONG()))
+        # One value, since each that is read is a way to the JVM and back: when the key's timer is due, and its answer
+        # (value and error), which is forgotten then; or None while rows wait, and it is called up then.
+        self._known: ValueState = runtime_context.get_state(ValueStateDescriptor("known", Types.PICKLED_BYTE_ARRAY()))
         metrics = runtime_context.get_metrics_group().add_group("citystream")
         self._counters = {name: metrics.counter(name) for name in ("answered", "given_up", "put_off", "spared")}
         self._put_off = 0
@@ -132,39 +126,48 @@ class LookUp(KeyedProcessFunction):
 
     def process_element(self, value: Any, ctx: KeyedProcessFunction.Context) -> Iterator[Row]:  # noqa: ANN401
         """Take a row; give what comes of it where the answer is known."""
-        known = self._kept.value()
-        if known is not None:
-            self._counters["spared"].inc()
-            yield from self._answered(value, Answer(*known))
-            return
-        self._waiting.add(value)
-        if self._due.value() is None:
+        known = self._known.value()
+        if known is None:
+            self._waiting.add(value)
             yield from self._come(ctx, called=False)
+            return
+        self._counters["spared"].inc()
+        _, answer = known
+        if answer is None:
+            self._waiting.add(value)
         else:
-            self._counters["spared"].inc()
+            yield from self._answered(value, Answer(*answer))
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Row]:
-        """Come as called up: ask, or take the answer."""
-        due = self._due.value()
-        if due is not None and timestamp >= due:
+        """Come as called up: ask, or take the answer; or forget it, when it is too old."""
+        due, answer = self._known.value() or (None, None)
+        if due is None or timestamp < due:
+            return
+        if answer is None:
             yield from self._come(ctx, called=True)
+        else:
+            self._known.clear()
 
     def _come(self, ctx: KeyedProcessFunction.Context, *, called: bool) -> Iterator[Row]:
-        timers = ctx.timer_service()
-        told = self._calls.come(ctx.get_current_key(), timers.current_processing_time(), called=called)
+        now = ctx.timer_service().current_processing_time()
+        told = self._calls.come(ctx.get_current_key(), now, called=called)
         self._counters["put_off"].inc(self._calls.put_off - self._put_off)
         self._put_off = self._calls.put_off
         if isinstance(told, int):
-            self._due.update(told)
-            timers.register_processing_time_timer(told)
+            self._remember(ctx, told, None)
             return
         for row in self._waiting.get():
             yield from self._answered(row, told)
         self._waiting.clear()
-        self._due.clear()
         if told.error is None:
-            self._kept.update(tuple(told))
+            self._remember(ctx, now + int(self._pace.ttl_days * 86_400_000), tuple(told))
+        else:
+            self._known.clear()
         self._counters["given_up" if told.error else "answered"].inc()
+
+    def _remember(self, ctx: KeyedProcessFunction.Context, due: int, answer: tuple[Any, ...] | None) -> None:
+        self._known.update((due, answer))
+        ctx.timer_service().register_processing_time_timer(due)
 
 
 class Calls:

@@ -61,10 +61,10 @@ def running(service: Service, keys: Keys, pace: Pace = PACE) -> Iterator[LookUp]
 
 
 def until_quiet(function: LookUp, keys: Keys) -> list[Row]:
-    """All that comes until no timer is left; the calls' thread is given time between them."""
+    """All that comes until nothing waits; the calls' thread is given time between timers."""
     made: list[Row] = []
     deadline = time.monotonic() + 30
-    while keys.timers:
+    while any(states["waiting"].held for states in keys.values.values()):
         assert time.monotonic() < deadline
         time.sleep(0.01)
         made += keys.fire(function)
@@ -84,6 +84,21 @@ def test_one_call_serves_all_who_wait_and_those_who_come_later() -> None:
     assert service.asked == {"seoul": 1, "busan": 1}
     assert keys.counted == {"answered": 2, "spared": 2, "put_off": 0}
     assert service.closed == 1
+
+
+def test_an_answer_is_forgotten_when_it_is_too_old() -> None:
+    service, keys = Service(), Keys()
+    with running(service, keys) as function:
+        keys.take(function, [("seoul", 1)])
+        until_quiet(function, keys)
+        keys.now += 29 * 86_400_000
+        assert plain(keys.take(function, [("seoul", 2)])) == [(2, "SEOUL", None)]
+        assert keys.fire(function) == []
+        assert keys.timers == set()
+        assert [states["known"].held for states in keys.values.values()] == [None]
+        keys.take(function, [("seoul", 3)])
+        assert plain(until_quiet(function, keys)) == [(3, "SEOUL", None)]
+    assert service.asked == {"seoul": 2}
 
 
 def test_that_there_is_nothing_is_an_answer_too() -> None:
