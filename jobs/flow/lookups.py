@@ -264,3 +264,4 @@ class Calls:
         await asyncio.gather(*others, return_exceptions=True)
         if self._service is not None:
             await self._service.close()
+        await self._loop.shutdown_default_executor()
