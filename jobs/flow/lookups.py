@@ -118,7 +118,7 @@ class LookUp(KeyedProcessFunction):
         metrics = runtime_context.get_metrics_group().add_group("citystream")
         self._counters = {name: metrics.counter(name) for name in ("answered", "given_up", "put_off", "spared")}
         self._put_off = 0
-        self._calls = Calls(self._connect, self._pace, runtime_context.get_number_of_parallel_subtasks())
+        self._calls = Calls(self._connect, self._pace, _subtasks(runtime_context))
 
     def close(self) -> None:
         """End the calls that are under way; their rows wait in state."""
@@ -168,6 +168,14 @@ class LookUp(KeyedProcessFunction):
     def _remember(self, ctx: KeyedProcessFunction.Context, due: int, answer: tuple[Any, ...] | None) -> None:
         self._known.update((due, answer))
         ctx.timer_service().register_processing_time_timer(due)
+
+
+def _subtasks(context: RuntimeContext) -> int:
+    """How many subtasks the operator has; in threads PyFlink 2.2.1 asks for a method that Flink no longer has."""
+    in_threads = getattr(context, "_runtime_context", None)
+    if in_threads is not None:
+        return int(in_threads.getTaskInfo().getNumberOfParallelSubtasks())
+    return int(context.get_number_of_parallel_subtasks())
 
 
 class Calls:
