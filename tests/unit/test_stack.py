@@ -202,9 +202,8 @@ class TestConfiguration:
     def test_the_security_manager_is_asked_for_where_java_wants_it(
         self, context: Context, version: int, asked: bool
     ) -> None:
-        flink.prepare(replace(context, java=replace(preflight.java(), version=version)))
-        written = (context.layout.generated / "flink" / "jobmanager.arguments").read_text(encoding="utf-8")
-        assert ('"-Djava.security.manager=allow"' in written.splitlines()) is asked
+        options = flink.java_options(replace(context, java=Java(Path("/java"), version)), "jobmanager")
+        assert ("-Djava.security.manager=allow" in options) is asked
 
     def test_memory_that_does_not_add_up_is_one_sentence(
         self, context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
