@@ -1,9 +1,9 @@
 """The deliveries stream in Kibana: orders as they come, and what is paid per day."""
 
-from kibana.city import DISTRICTS, EVERYWHERE, REGIONS
+from kibana.city import EVERYWHERE, REGIONS, per_district
 from kibana.dashboards import LAST_WEEK, TOMORROW, daily, link, live
 from kibana.lens import bars, count, metric, number, shares, table, time, top
-from kibana.maps import Layer, city_map, colour, join_field, label, live_map, size, summed
+from kibana.maps import city_map, live_map
 from kibana.objects import SavedObject, data_view, day_format, saved_search
 
 DAY = {"day": day_format()}
@@ -143,18 +143,8 @@ DESTINATIONS_MAP = city_map(
     "destinations-map",
     "pay per destination",
     [
-        Layer.places(
-            "Pay per destination: larger and darker is more",
-            DISTRICTS,
-            "location",
-            colour(join_field(PER_DESTINATION, "region", "pay"), "Blues"),
-            size(join_field(PER_DESTINATION, "region", "pay"), 10, 40),
-            label("name"),
-            key="region",
-            of=PER_DESTINATION,
-            term="region",
-            metrics=[summed("pay"), summed("orders"), summed("charge")],
-            tooltip=["name", "romanised", "population"],
+        per_district(
+            "Pay per destination: larger and darker is more", PER_DESTINATION, "Blues", "pay", "orders", "charge"
         )
     ],
     description="One point per district, in the middle of its area: the pay of all its orders on the days of the time "
