@@ -37,7 +37,7 @@ def build(settings: Settings) -> StreamExecutionEnvironment:
 
     brokers = settings.kafka.bootstrap_servers
     source(tables, "coordinates/source", topic=topic, brokers=brokers, group=f"citystream.{NAME}")
-    judged = rows(tables, "coordinates/judged", topic=topic)
+    judged = rows(tables, "coordinates/rules", topic=topic)
     requests, dead_letters = part(judged, time="written_at", late_after_seconds=LATE_AFTER_SECONDS, name=NAME)
     kafka.dead_letters(dead_letters, topic, settings)
 
