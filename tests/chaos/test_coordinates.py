@@ -21,8 +21,8 @@ from tests.unreliable_kakao import address
 pytestmark = [pytest.mark.chaos, pytest.mark.kafka, pytest.mark.postgres, pytest.mark.flink]
 
 ROWS = 30_000
-POSITIONS = 30_000 if LONG else 6_000
-RATE = 150
+POSITIONS = 30_000 if LONG else 8_000
+RATE = 100
 RECOVERY_SECONDS = 180
 
 
@@ -52,7 +52,7 @@ def test_a_service_that_fails_costs_nothing(
     with coordinates.Unreliable(tmp_path / "kakao") as service:
         coordinates.ask(monkeypatch, service.url)
         coordinates.environment(monkeypatch, rate_per_second=RATE, put_off_seconds=5)
-        monkeypatch.setenv("CITYSTREAM__POLLERS__TIMEOUT_SECONDS", "3")
+        monkeypatch.setenv("CITYSTREAM__POLLERS__TIMEOUT_SECONDS", "5")
         settings = coordinates.settings()
         rows = coordinates.points(tmp_path / "points.csv", ROWS, POSITIONS, seed=dice.randrange(2**31), bad=[99, 4_711])
         with coordinates.running(settings, parallelism=2):
