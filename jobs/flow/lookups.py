@@ -118,6 +118,8 @@ class LookUp(KeyedProcessFunction):
         metrics = runtime_context.get_metrics_group().add_group("citystream")
         self._counters = {name: metrics.counter(name) for name in ("answered", "given_up", "put_off", "spared")}
         self._put_off = 0
+        # A line for each call is too much for a TaskManager's log.
+        logging.getLogger("httpx").setLevel(logging.WARNING)
         self._calls = Calls(self._connect, self._pace, _subtasks(runtime_context))
 
     def close(self) -> None:
