@@ -396,6 +396,29 @@ class SimulatedEvents(_Section):
     flights_per_minute: int = Field(ge=0)
 
 
+class Entered(_Section):
+    """The share of the complexes that have an item whose office enters it at all."""
+
+    electricity: Share
+    gas: Share
+    heat: Share
+    hot_water: Share
+    water: Share
+
+
+class SimulatedEnergy(_Section):
+    """How much becomes known of what the simulator's complexes use, and how late."""
+
+    entered: Entered
+    missing_share: Share
+    silent_share: Share
+    late_share: Share
+    old_code_share: Share
+    metered_share: Share
+    unmetered_month_share: Share
+    whole_dongs: bool
+
+
 class Simulator(_Section):
     """The public APIs on this machine."""
 
@@ -407,6 +430,7 @@ class Simulator(_Section):
     kakao_keys: tuple[str, ...] = Field(min_length=1)
     daily_quota: int = Field(ge=0)
     rate_per_second: float = Field(ge=0)
+    energy: SimulatedEnergy
     events: SimulatedEvents
     trouble: Trouble
 

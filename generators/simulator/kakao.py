@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import FastAPI, Header, Response
 
 from conf.city.places import complexes
+from generators.simulator.carbon import parcels
 from generators.simulator.carbon.services import World, areas, basis_item, road_address
 from generators.simulator.gateway import Body, Provider, Refusal, Simulation
 from geo.regions import regions
@@ -26,7 +27,7 @@ _REFUSALS: dict[Refusal, tuple[int, int, str]] = {
 
 def add(app: FastAPI, simulation: Simulation) -> None:
     """Add the service to the application."""
-    world = World(simulation.chosen.seed, simulation.chosen.first_month)
+    world = World.of(simulation.chosen)
     # Kakao publishes no rate.
     provider = Provider(simulation.chosen.kakao_keys, is_rated=False, refuse=_refuse, fail=_fail)
 
@@ -86,7 +87,7 @@ def geocoded(world: World, query: str) -> list[dict[str, object]]:
     if found is None or not world.traits(found).has_known_address:
         return []
     lon, lat = f"{found.lon}", f"{found.lat}"
-    code = found.region + world.traits(found).dong
+    code = parcels.legal_dong(found)
     sido, sigungu, dong, _ = areas(found)
     region = {"region_1depth_name": sido, "region_2depth_name": sigungu, "region_3depth_name": dong}
     address = {"address_name": query, **region, "b_code": code, "h_code": code, "x": lon, "y": lat}

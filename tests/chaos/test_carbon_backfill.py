@@ -29,7 +29,7 @@ MORE_CALLS = 1.02
 
 def told(settings: Settings) -> carbon.History:
     """What the services tell of the whole city, from the simulator's data and not over HTTP."""
-    world = World(settings.simulator.seed, settings.simulator.first_month)
+    world = World.of(settings.simulator)
     history = carbon.History()
     for place in places.complexes():
         found = geocoded(world, road_address(place))

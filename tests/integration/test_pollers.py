@@ -68,7 +68,7 @@ def test_a_backfill_brings_everything_once(polling: Polling) -> None:
         "energy.usage": 2 * COMPLEXES,
         "weather.daily": 59,
     }
-    world = World(polling.settings.simulator.seed, polling.settings.simulator.first_month)
+    world = World.of(polling.settings.simulator)
     for record in records:
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", record.headers["fetched_at"])
         fetched = datetime.fromisoformat(record.headers["fetched_at"])
@@ -340,7 +340,7 @@ def test_the_schedule(polling: Polling) -> None:
     months = {"watch__walk_back_months": 3, "watch__correction_months": 2}
     code, said = polling.run("watch", "--once", **months)
     assert code == 0, said
-    world = World(polling.settings.simulator.seed, polling.settings.simulator.first_month)
+    world = World.of(polling.settings.simulator)
     today = calendar.day_of(datetime.now(UTC))
     window = calendar.months(calendar.months_back(newest, 2), newest)
     came = {key: quantities(record.value) for key, record in polling.latest("energy.usage").items()}

@@ -25,10 +25,11 @@ from generators.simulator.carbon import services
 from generators.simulator.carbon.services import World
 from jobs.rules.carbon import complexes
 from jobs.rules.fields import RejectedError
+from tests.pollers import RICH
 
 NOW = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)  # noon in Korea
 AT = int(NOW.timestamp() * 1000)
-WORLD = World(27, date(2024, 5, 1))
+WORLD = World(27, date(2024, 5, 1), RICH)
 PLACE = places.complexes()[0]
 
 
@@ -67,6 +68,8 @@ class TestMessages:
     @pytest.mark.parametrize(
         ("field", "text", "told"),
         [
+            ("bjdCode", "2726010100", {"region": "27260"}),
+            ("bjdCode", "4772025021", {"region": "27720"}),  # as Gunwi was numbered
             ("kaptdaCnt", "1,234", {"households": 1234}),
             ("kaptdaCnt", "1234.0", {"households": 1234}),
             ("kaptdaCnt", "-", {"households": "-"}),

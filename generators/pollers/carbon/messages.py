@@ -13,6 +13,7 @@ import contextlib
 import json
 from datetime import date, datetime
 
+from apis import legal_dongs
 from apis.data_go_kr import Item, whole
 from apis.kakao import Position
 from generators.pollers.state import iso
@@ -75,7 +76,8 @@ def address(basis: Item) -> str:
 
 
 def _region(code: str) -> str:
-    return code[:5] if len(code) == _LEGAL_CODE_DIGITS else code
+    """The district of a legal code, as it is numbered now."""
+    return legal_dongs.current(code)[:5] if len(code) == _LEGAL_CODE_DIGITS else code
 
 
 def _whole(text: str) -> int | str | None:
