@@ -142,11 +142,11 @@ generate: $(INSTALLED) ## Generate orders into Kafka, 200 a second at the day's 
 
 .PHONY: backfill
 backfill: $(INSTALLED) ## Fetch complexes, energy use and weather of 30 months; ARGS=--dry-run reckons
-	@$(BIN)/python -m generators.pollers backfill $(ARGS)
+	@$(BIN)/python -m generators.pollers.carbon backfill $(ARGS)
 
 .PHONY: poll
 poll: $(INSTALLED) ## Fetch what is new of them, as the schedule says, until Ctrl-C
-	@$(BIN)/python -m generators.pollers watch $(ARGS)
+	@$(BIN)/python -m generators.pollers.carbon watch $(ARGS)
 
 .PHONY: simulate
 simulate: $(INSTALLED) ## Answer as the public APIs do, without a stack, until Ctrl-C

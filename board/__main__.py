@@ -1,26 +1,34 @@
 """`python -m board`: serve where BOARD_URL says."""
 
+import importlib
 import logging
+import pkgutil
 import sys
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import uvicorn
 
-from board import app, coordinates, forecast
+import board
+from board import app
 from conf.errors import command
 from conf.settings import load
+
+
+def parts() -> Iterator[app.Part]:
+    """Those of each module here that has a `part`, which takes how settings are loaded."""
+    for found in pkgutil.iter_modules(board.__path__, f"{board.__name__}."):
+        module = importlib.import_module(found.name)
+        if hasattr(module, "part"):
+            yield module.part(load)
 
 
 @command
 def main() -> int:
     """Serve until it is stopped."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    settings = load()
-    address = urlsplit(settings.board.url)
-    # Settings are read at each look: the stack's addresses may come after this service.
-    forecasts = forecast.part(forecast.Known(), lambda known: known.refresh(load()), settings.board.refresh_seconds)
-    service = app.create(forecasts, coordinates.part(load))
-    uvicorn.run(service, host=address.hostname or "localhost", port=address.port or 80, access_log=False)
+    address = urlsplit(load().board.url)
+    uvicorn.run(app.create(*parts()), host=address.hostname or "localhost", port=address.port or 80, access_log=False)
     return 0
 
 

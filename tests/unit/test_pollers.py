@@ -50,6 +50,11 @@ class TestMessages:
             "fetched_at": "2025-11-13T02:13:20.123Z",
         }
 
+    def test_a_district_is_numbered_as_now(self) -> None:
+        for code, region in (("2726010100", "27260"), ("4772025021", "27720"), ("2772025021", "27720")):
+            item = {**services.basis_item(WORLD, PLACE), "bjdCode": code}
+            assert json.loads(messages.complex_value(item, None, 0))["region"] == region
+
     @pytest.mark.parametrize(
         ("name", "heating"),
         [
@@ -68,8 +73,6 @@ class TestMessages:
     @pytest.mark.parametrize(
         ("field", "text", "told"),
         [
-            ("bjdCode", "2726010100", {"region": "27260"}),
-            ("bjdCode", "4772025021", {"region": "27720"}),  # as Gunwi was numbered
             ("kaptdaCnt", "1,234", {"households": 1234}),
             ("kaptdaCnt", "1234.0", {"households": 1234}),
             ("kaptdaCnt", "-", {"households": "-"}),

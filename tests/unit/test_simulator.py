@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from apis import legal_dongs
 from conf.city import places
 from conf.settings import Simulator, Trouble, load
-from generators.simulator import app, envelopes, kakao
+from generators.simulator import app, envelopes
 from generators.simulator.carbon import energy, metering, parcels, services, weather
 from generators.simulator.carbon.metering import Metered
 from generators.simulator.carbon.parcels import Lot
@@ -383,7 +383,7 @@ class TestShapes:
 
     def test_kakao_knows_most_addresses(self) -> None:
         for place in PLACES:
-            documents = kakao.geocoded(WORLD, services.road_address(place))
+            documents = services.geocoded(WORLD, services.road_address(place))
             assert bool(documents) == WORLD.traits(place).has_known_address
             assert not documents or (documents[0]["x"], documents[0]["y"]) == (f"{place.lon}", f"{place.lat}")
         assert 0 < sum(not WORLD.traits(place).has_known_address for place in PLACES) < 15

@@ -1,5 +1,6 @@
-"""K-apt's complexes and their energy use, that of buildings, and ASOS weather: the paths of the real services."""
+"""K-apt's complexes, their energy use and where they are, energy use by lot, and ASOS weather: the real paths."""
 
+import json
 from collections.abc import Callable
 from datetime import date
 from typing import Literal
@@ -8,7 +9,7 @@ from fastapi import FastAPI, HTTPException, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from conf.city.places import Complex
-from generators.simulator import data_go_kr, envelopes
+from generators.simulator import data_go_kr, envelopes, kakao
 from generators.simulator.carbon import services
 from generators.simulator.carbon.energy import NOT_ENTERED
 from generators.simulator.carbon.metering import Metered
@@ -45,6 +46,7 @@ def add(app: FastAPI, simulation: Simulation) -> None:
     _add_items(app, simulation, provider, world, places)
     _add_weather(app, simulation, provider, world)
     _add_buildings(app, simulation, provider, world)
+    _add_positions(app, simulation, world)
 
     @app.post("/simulator/corrections")
     async def correct(correction: Correction) -> Correction:
@@ -183,6 +185,23 @@ def _add_buildings(app: FastAPI, simulation: Simulation, provider: Provider, wor
 
     add_one("getBeElctyUsgInfo", "electricity")
     add_one("getBeGasUsgInfo", "gas")
+
+
+def _add_positions(app: FastAPI, simulation: Simulation, world: World) -> None:
+    provider = kakao.provider(simulation.chosen)
+
+    @app.get("/v2/local/search/address.json")
+    async def address(query: str = "", authorization: kakao.Authorization = "") -> Response:
+        """The position of an address."""
+
+        def body() -> Body:
+            if not query:
+                return kakao.error(400, -2, "query parameter required")
+            documents = services.geocoded(world, query)
+            count = {"total_count": len(documents), "pageable_count": len(documents), "is_end": True}
+            return Body(json.dumps({"meta": count, "documents": documents}, ensure_ascii=False).encode())
+
+        return await simulation.answer(provider, "address", kakao.key(authorization), query, body)
 
 
 def _is_json(request: Request) -> bool:
