@@ -456,6 +456,8 @@ class Operations(_Section):
     complexes: Operation
     basis: Operation
     energy: Operation
+    buildings_electricity: Operation
+    buildings_gas: Operation
     weather: Operation
     address: Operation
 
@@ -469,6 +471,9 @@ class Watch(_Section):
     correction_months: int = Field(ge=0)
     correction_days: float = Field(gt=0)
     weather_days: int = Field(ge=1)
+    buildings_at: time
+    buildings_months: int = Field(ge=0)
+    buildings_days: float = Field(gt=0)
     complexes_days: float = Field(gt=0)
     basis_days: float = Field(gt=0)
 

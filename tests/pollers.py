@@ -23,7 +23,7 @@ from conf.settings import ROOT, Entered, Settings, load
 from generators.simulator.carbon import energy
 from generators.simulator.carbon.services import World
 
-TOPICS = ("complexes", "energy.usage", "weather.daily")
+TOPICS = ("complexes", "energy.usage", "energy.buildings", "weather.daily")
 TODAY = date(2026, 11, 21)
 COMPLEXES = len(places.complexes())
 PLACES = {place.complex_id: place for place in places.complexes()}

@@ -72,6 +72,28 @@ def test_a_correction_replaces_the_old_value_everywhere(history: History) -> Non
 
 
 @pytest.mark.usefixtures("agrees")
+def test_a_correction_of_either_source_replaces_it_everywhere(history: History) -> None:
+    """What was metered fills in; what the office enters later wins; where it is taken back, the meter counts again."""
+    dong, there = carbon.DONGS[0], list(history.complexes)[0:30:3]
+    for month in (MAY, date(2025, 5, 1)):
+        rows = [(lot, "123456.789") for complex_id in there for lot in history.lots[complex_id]]
+        history.meter(dong, month, "gas", rows, "1")
+        history.meter(dong, month, "gas", [], "2")
+        history.use(there[1], month, electricity="999")
+        history.use(there[2], month, electricity="999", gas="88")
+    history.use(there[2], MAY)
+    history.meter("2772025021", date(2023, 5, 1), "gas", [(history.lots["A00001"][0], "77777")], told_as="4772025021")
+
+
+@pytest.mark.usefixtures("agrees")
+def test_lots_change_hands(history: History) -> None:
+    taken = history.lots["A00003"]
+    history.stand("A00006", carbon.DONGS[0], taken)  # both name it now, and neither has it
+    history.stand("A00009", carbon.DONGS[1], [(False, 12, 0)])
+    history.stand("A00003", carbon.DONGS[0], [(True, 999, 9)])
+
+
+@pytest.mark.usefixtures("agrees")
 def test_what_was_fetched_earlier_replaces_nothing(history: History) -> None:
     history.raw("energy.usage", "A00007|2026-01", carbon.body("A00007", date(2026, 1, 1), electricity="1"))
     topic, key, value, _ = history.records.pop()

@@ -1,6 +1,6 @@
 """The keyed operators without Flink: whatever order things come in, and however often, the tables are the same."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -9,13 +9,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyflink.datastream import OutputTag
 
-from jobs.carbon import known_factors
+from jobs.carbon import known_conversions, known_factors
+from jobs.operators.carbon.buildings import PerDong
 from jobs.operators.carbon.emissions import PerComplex, PerMonth
 from jobs.rules import newest
-from jobs.rules.carbon import complexes, energy, weather
+from jobs.rules.carbon import buildings, complexes, energy, weather
 from tests.carbon import History
 
-PARSE = {"complexes": complexes.parse, "energy.usage": energy.parse, "weather.daily": weather.parse}
+PARSE = {
+    "complexes": complexes.parse,
+    "energy.usage": energy.parse,
+    "energy.buildings": buildings.parse,
+    "weather.daily": weather.parse,
+}
+SEEN = {"energy.usage": energy.seen, "energy.buildings": buildings.seen, "weather.daily": weather.seen}
 FIRST, SECOND = date(2025, 2, 1), date(2026, 2, 1)
 # What identifies a row among those of one output: how many of its first columns are its key.
 KEY_COLUMNS = 2
@@ -51,9 +58,10 @@ class Counter:
 
 @dataclass
 class Job:
-    """Both operators, one of each key, and the tables behind their versioned upsert."""
+    """The operators, one of each key, and the tables behind their versioned upsert."""
 
     tables: Tables = field(default_factory=dict)
+    _dongs: dict[str, PerDong] = field(default_factory=dict)
     _complexes: dict[str, PerComplex] = field(default_factory=dict)
     _months: dict[str, PerMonth] = field(default_factory=dict)
 
@@ -62,10 +70,18 @@ class Job:
 
     def _complex(self, key: str) -> PerComplex:
         if key not in self._complexes:
-            operator = PerComplex(known_factors(heat=False), complexes.station_of("143", {"27720": "278"}))
-            operator._usage, operator._complex, operator._replaced = State(), Value(), Counter()
+            stations = complexes.station_of("143", {"27720": "278"})
+            operator = PerComplex(known_factors(heat=False), known_conversions(), stations)
+            operator._facts, operator._complex, operator._replaced = State(), Value(), Counter()
             self._complexes[key] = operator
         return self._complexes[key]
+
+    def _dong(self, key: str) -> PerDong:
+        if key not in self._dongs:
+            operator = PerDong()
+            operator._pages, operator._lots, operator._replaced = State(), State(), Counter()
+            self._dongs[key] = operator
+        return self._dongs[key]
 
     def _month(self, key: str) -> PerMonth:
         if key not in self._months:
@@ -79,17 +95,28 @@ class Job:
         by_key: dict[str, dict[str, tuple[Any, ...]]] = {}
         topic = batch[0][0]
         for _, key, value, at, offset in batch:
-            decoded = (tuple(PARSE[topic](key, value, at)), at, offset)
+            decoded = (PARSE[topic](key, value, at), at, offset)
             if topic == "complexes":
                 self._emit(self._complex(key).process_element2(decoded, None))
+                self._facts(self._dong(decoded[0].legal_dong or "").process_element2(decoded, None))
                 continue
-            name, thing, seen = (energy.seen if topic == "energy.usage" else weather.seen)(decoded)
+            name, thing, seen = SEEN[topic](decoded)
             newest.gather(by_key.setdefault(name, {}), thing, seen)
         for name, things in by_key.items():
             if topic == "energy.usage":
                 self._emit(self._complex(name).process_element1((name, things), None))
+            elif topic == "energy.buildings":
+                self._facts(self._dong(name).process_element1((name, things), None))
             else:
                 self._emit(self._month(name).process_element2((name, things), None))
+
+    def _facts(self, facts: Iterator[Any]) -> None:
+        """Facts of complexes, gathered by complex as a window would."""
+        by_complex: dict[str, dict[str, tuple[Any, ...]]] = {}
+        for complex_id, name, seen in facts:
+            newest.gather(by_complex.setdefault(complex_id, {}), name, seen)
+        for complex_id, things in by_complex.items():
+            self._emit(self._complex(complex_id).process_element1((complex_id, things), None))
 
     def _emit(self, outputs: Iterator[Any]) -> None:
         for output in outputs:
@@ -120,6 +147,7 @@ def history() -> History:
         for station in ("143", "278"):
             for day in (1, 2, 3, 20):
                 history.measure(month.replace(day=day), station, avgTa=str(day), minTa="", maxTa="", **NO_RAIN)
+    meters(history)
     history.use("A1", SECOND, electricity="800")  # a correction, which takes gas and water back
     history.use("A2", SECOND)  # takes all of it back
     history.describe("A1", region="27720", households=12)
@@ -128,6 +156,28 @@ def history() -> History:
     return history
 
 
+def meters(history: History) -> None:
+    """A3 enters electricity alone, in one month; its lots, one of them on the mountain, have what it lacks."""
+    lots = [(False, 12, 0), (True, 12, 3)]
+    about = {
+        "name": "셋",
+        "region": "27720",
+        "address": "x",
+        "lat": None,
+        "lon": None,
+        "households": 5,
+        "heating": None,
+    }
+    history.meter(OLD_DONG, FIRST, "electricity", [(lots[0], "900"), (lots[1], "100.5"), (lots[0], "10")])
+    history.stand("A3", DONG, lots, **about)
+    history.meter(DONG, SECOND, "gas", [(lots[0], "1000"), ((True, 12, 0), "7777")])
+    history.meter(DONG, SECOND, "gas", [(lots[1], "186.1"), (lots[1], "0.0")], "2")
+    history.use("A3", SECOND, electricity="500")
+    history.meter(DONG, SECOND, "electricity", [(lots[0], "9")])
+    history.meter(DONG, FIRST, "electricity", [(lots[0], "900"), (lots[1], "100.5"), (lots[0], "20")])
+
+
+DONG, OLD_DONG = "2772025021", "4772025021"
 NO_RAIN = {"sumRn": "", "ddMes": "", "avgRhm": ""}
 RECORDS = [(topic, key, value or b"", at, at) for topic, key, value, at in history().records]
 
@@ -183,7 +233,7 @@ def test_a_correction_replaces_and_taking_all_back_leaves_null_not_zero() -> Non
 
 def test_a_complex_that_moves_counts_where_it_is_and_no_more_where_it_was() -> None:
     rows = AS_IT_CAME.tables
-    assert rows["emission_per_region_month", "27720", "2026-02"][2:4] == (339_200, 1)
+    assert rows["emission_per_region_month", "27720", "2026-02"][2:4] == (339_200 + 436_000, 2)
     assert rows["emission_per_region_month", "27110", "2026-02"][2:4] == (0, 0)
     assert rows["emission_per_region_day", "27110", "2026-02"][2] == [0] * 28
 
@@ -191,13 +241,92 @@ def test_a_complex_that_moves_counts_where_it_is_and_no_more_where_it_was() -> N
 def test_the_complexes_of_a_region_add_up_to_it_day_by_day() -> None:
     rows = AS_IT_CAME.tables
     days = rows["emission_per_complex_day", "A1", "2026-02"][2]
-    assert rows["emission_per_region_day", "27720", "2026-02"][2] == days
+    others = rows["emission_per_complex_day", "A3", "2026-02"][2]
+    both = [one + other for one, other in zip(days, others, strict=True)]
+    assert rows["emission_per_region_day", "27720", "2026-02"][2] == both
     assert sum(days) == 339_200
+
+
+def test_what_an_office_lacks_comes_from_its_lots_and_what_it_entered_wins() -> None:
+    rows = AS_IT_CAME.tables
+    assert rows["energy_usage", "A3", "2025-02"][2:10] == ("1020.500", *[None] * 3, "buildings", *[None] * 3)
+    # 1,186.1 kWh over 11.861.
+    assert rows["energy_usage", "A3", "2026-02"][2:10] == (
+        "500",
+        "100.000",
+        None,
+        None,
+        "k-apt",
+        "buildings",
+        None,
+        None,
+    )
+    month = rows["emission_per_complex_month", "A3", "2026-02"]
+    assert month[2:11] == (212_000, 224_000, None, None, 436_000, "k-apt", "buildings", None, None)
+    assert rows["carbon", "A3", "2026-02"][13:17] == ("k-apt", "buildings", None, None)
+    assert rows["emission_per_region_month", "27720", "2026-02"][2:4] == (339_200 + 436_000, 2)
+
+
+def after(*changes: Callable[[History], None]) -> Tables:
+    """The tables after changes of the history."""
+    changed = history()
+    for change in changes:
+        change(changed)
+    return run([(topic, key, value or b"", at, at) for topic, key, value, at in changed.records], ones()).tables
+
+
+def test_a_correction_of_either_source_replaces_the_value_everywhere() -> None:
+    emission = ("emission_per_complex_month", "A3", "2026-02")
+    entered = after(lambda history: history.use("A3", SECOND, electricity="500", gas="3"))
+    assert entered[emission][2:4] == (212_000, 6_720)
+    assert entered[emission][7:9] == ("k-apt", "k-apt")
+    taken_back = after(
+        lambda history: history.use("A3", SECOND, electricity="500", gas="3"),
+        lambda history: history.use("A3", SECOND),
+    )
+    assert taken_back[emission][2:4] == (3_816, 224_000)
+    assert sum(taken_back["emission_per_complex_day", "A3", "2026-02"][2]) == 227_816
+    gone = after(lambda history: history.meter(DONG, SECOND, "gas", []))
+    assert gone[emission][3] == 35_146  # of the second page
+    gone = after(*(lambda history, page=page: history.meter(DONG, SECOND, "gas", [], page) for page in "12"))
+    assert gone[emission][2:4] == (212_000, None)
+
+
+def test_a_lot_that_two_complexes_name_is_neithers() -> None:
+    about = {
+        "name": "넷",
+        "region": "27720",
+        "address": "x",
+        "lat": None,
+        "lon": None,
+        "households": 5,
+        "heating": None,
+    }
+    rows = after(lambda history: history.stand("A4", DONG, [(False, 12, 0)], **about))
+    assert rows["emission_per_complex_month", "A3", "2026-02"][2:4] == (212_000, None)
+    assert ("emission_per_complex_month", "A4", "2026-02") not in rows
+    again = after(
+        lambda history: history.stand("A4", DONG, [(False, 12, 0)], **about),
+        lambda history: history.stand("A4", DONG, [(False, 13, 0)]),
+    )
+    assert again["emission_per_complex_month", "A3", "2026-02"][2:4] == (212_000, 224_000)
+
+
+def test_a_complex_in_another_dong_has_nothing_of_the_old_one() -> None:
+    rows = after(lambda history: history.describe("A3", legal_dong="2726010100"))
+    assert rows["emission_per_complex_month", "A3", "2026-02"][2:4] == (212_000, None)
+    assert rows["emission_per_complex_month", "A3", "2025-02"][2:4] == (None, None)
+
+
+def test_the_same_said_later_of_a_complex_makes_its_rows_newer() -> None:
+    rows = after(lambda history: history.describe("A2"))
+    for table in ("emission_per_complex_month", "carbon", "emission_per_complex_day"):
+        assert rows[table, "A2", "2026-02"][-1] > AS_IT_CAME.tables[table, "A2", "2026-02"][-1]
 
 
 def test_usage_waits_for_its_complex() -> None:
     job = run([record for record in RECORDS if record[0] == "energy.usage"], ones())
-    assert {table for table, *_ in job.tables} == {"emission_per_complex_month"}
+    assert {table for table, *_ in job.tables} == {"energy_usage", "emission_per_complex_month"}
     job.take([record for record in RECORDS if record[0] == "complexes"])
     assert {table for table, *_ in job.tables} == {table for table, *_ in AS_IT_CAME.tables}
 

@@ -5,22 +5,24 @@ fetch times: it grows with everything that is learnt or corrected and with nothi
 older number (docs/decisions/0011).
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
 from pyflink.common import Types
-from pyflink.datastream import KeyedCoProcessFunction, OutputTag, RuntimeContext
+from pyflink.datastream import DataStream, KeyedCoProcessFunction, OutputTag, RuntimeContext
 from pyflink.datastream.state import MapState, MapStateDescriptor, ValueState, ValueStateDescriptor
 
+from jobs.flow.datastreams import keyed, mapped
 from jobs.flow.emitted import row
-from jobs.flow.gather import Batch
+from jobs.flow.gather import Batch, gather
+from jobs.rules.carbon import weather
 from jobs.rules.carbon.complexes import Complex
 from jobs.rules.carbon.emission import Factors, Grams, total
-from jobs.rules.carbon.energy import Quantities
+from jobs.rules.carbon.known import Conversion, Known, month_of
 from jobs.rules.carbon.points import ITEMS, halves, judge, months_of
-from jobs.rules.carbon.rows import ComplexDays, ComplexMonth, Document, Points, RegionDays, RegionMonth
+from jobs.rules.carbon.rows import ComplexDays, ComplexMonth, Document, Points, RegionDays, RegionMonth, Usage
 from jobs.rules.carbon.spreading import daily, days_of, weights_of_month
 from jobs.rules.newest import Seen, newer
 
@@ -28,13 +30,19 @@ from jobs.rules.newest import Seen, newer
 MOVE = 1 << 46
 
 # What goes out on the side of each operator: the rows of which table or index.
-OF_COMPLEX = {"emission_per_complex_month": ComplexMonth, "carbon_points": Points, "carbon": Document}
+OF_COMPLEX = {
+    "energy_usage": Usage,
+    "emission_per_complex_month": ComplexMonth,
+    "carbon_points": Points,
+    "carbon": Document,
+}
 OF_MONTH = {
     "emission_per_complex_day": ComplexDays,
     "emission_per_region_month": RegionMonth,
     "emission_per_region_day": RegionDays,
 }
 # These tags carry no types: those can't be pickled once the JVM has seen them.
+USAGE = OutputTag("energy_usage")
 COMPLEX_MONTHS = OutputTag("emission_per_complex_month")
 COMPLEX_DAYS = OutputTag("emission_per_complex_day")
 REGION_MONTHS = OutputTag("emission_per_region_month")
@@ -44,23 +52,26 @@ DOCUMENTS = OutputTag("carbon")
 
 
 class PerComplex(KeyedCoProcessFunction):
-    """Joins a complex's usage with the complex; usage that comes first waits for it in state.
+    """Joins what is known of a complex's months with the complex; what comes first waits for it in state.
 
-    First input: batches of usage, per complex and month. Second input: complexes. Gives per station and month what the
-    complex emits there; on the side its months, points and documents. Counts usage that was `replaced`.
+    First input: batches of facts, as `jobs.rules.carbon.known` has them. Second input: complexes. Gives per station and
+    month what the complex emits there; on the side its usage, months, points and documents. Counts usage that was
+    `replaced`.
 
     Args:
         factors: of emission.
+        conversions: of kWh.
         station_of: the weather station of a region.
     """
 
-    def __init__(self, factors: Factors, station_of: Callable[[str], str]) -> None:
+    def __init__(self, factors: Factors, conversions: Sequence[Conversion], station_of: Callable[[str], str]) -> None:
         self._factors = factors
+        self._conversions = conversions
         self._station_of = station_of
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Find the states and the counter."""
-        self._usage: MapState = runtime_context.get_map_state(_map("usage"))
+        self._facts: MapState = runtime_context.get_map_state(_map("facts"))
         # The complex, its version, how often it moved, and all its regions ever.
         self._complex: ValueState = runtime_context.get_state(
             ValueStateDescriptor("complex", Types.PICKLED_BYTE_ARRAY())
@@ -68,85 +79,81 @@ class PerComplex(KeyedCoProcessFunction):
         self._replaced = runtime_context.get_metrics_group().add_group("citystream").counter("replaced")
 
     def process_element1(self, value: Batch, ctx: KeyedCoProcessFunction.Context) -> Iterator[Any]:
-        """Take some months' usage."""
+        """Take some facts."""
         complex_id, batch = value
-        changed: dict[str, Seen] = {}
-        for month, seen in batch.items():
-            known = self._usage.get(month)
-            merged = newer(Seen(*known), Seen(*seen)) if known else Seen(*seen)
-            self._replaced.inc(seen[3] - (0 if known else 1))
-            self._usage.put(month, tuple(merged))
-            if merged.entered:
-                changed[month] = merged
-        for month, seen in changed.items():
-            grams = self._grams(month, seen)
-            yield COMPLEX_MONTHS, row(ComplexMonth(complex_id, month, *grams, grams.total, seen.version[0]))
-        if changed and (known := self._complex.value()):
-            yield from self._described(known, changed)
+        for name, seen in batch.items():
+            known = self._facts.get(name)
+            self._facts.put(name, tuple(newer(Seen(*known), Seen(*seen)) if known else Seen(*seen)))
+            if name.startswith("used|"):
+                self._replaced.inc(seen[3] - (0 if known else 1))
+        yield from self._emit(complex_id, set(map(month_of, batch)))
 
     def process_element2(self, value: tuple[Any, ...], ctx: KeyedCoProcessFunction.Context) -> Iterator[Any]:
         """Take the complex."""
         content, *version = value
-        known = self._complex.value()
-        region = Complex(*content).region
+        complex_id, region = content[0], Complex(*content).region
         moves, regions = 0, [region]
-        if known is not None:
+        if (known := self._complex.value()) is not None:
             old, at, moves, before = known
             if tuple(version) < at:
                 return
             moves += region != Complex(*old).region
             regions += [other for other in before if other != region]
-        now = (content, tuple(version), moves, tuple(regions))
-        self._complex.update(now)
-        if known is None or known[0] != content:
-            usage = {month: Seen(*seen) for month, seen in self._usage.items()}
-            yield from self._described(now, {month: seen for month, seen in usage.items() if seen.entered})
+        self._complex.update((content, tuple(version), moves, tuple(regions)))
+        # Also where it says the same again: versions tell when it was said.
+        yield from self._emit(complex_id, set(map(month_of, self._facts.keys())))
 
-    def _grams(self, month: str, seen: Seen) -> Grams:
-        return self._factors.grams(Quantities(*seen.content), month)
+    def _emit(self, complex_id: str, changed: set[str]) -> Iterator[Any]:
+        """All rows that some months are part of."""
+        described = self._complex.value()
+        complex_ = Complex(*described[0]) if described else None
+        facts = {name: Seen(*seen) for name, seen in self._facts.items()}
+        known = Known(facts, complex_.legal_dong if complex_ else None, self._conversions)
+        at = described[1][0] + described[2] * MOVE if described else 0
+        for month in sorted(changed):
+            of_month, version = known.months[month], known.version([month]) + at
+            if of_month.told or of_month.entered:
+                yield USAGE, row(Usage(complex_id, month, *of_month.used, *of_month.sources, version))
+            if not of_month.entered:
+                continue
+            grams = self._factors.grams(of_month.used, month)
+            of_complex = ComplexMonth(complex_id, month, *grams, grams.total, *of_month.sources, version)
+            yield COMPLEX_MONTHS, row(of_complex)
+            if complex_:
+                yield DOCUMENTS, row(_document(complex_, of_complex))
+                yield from self._at_stations(complex_, described[3], of_complex, grams)
+        if complex_:
+            yield from self._points(complex_, described[1][0], known, min(changed, default="9"))
 
-    def _described(self, known: tuple[Any, ...], changed: Mapping[str, Seen]) -> Iterator[Any]:
-        content, (at, _), moves, regions = known
-        complex_ = Complex(*content)
-        stations = {self._station_of(region) for region in regions}
-        for month, seen in changed.items():
-            grams = self._grams(month, seen)
-            version = seen.version[0] + at + moves * MOVE
-            document = Document(
-                complex_id=complex_.complex_id,
-                month=month,
-                name=complex_.name,
-                region=complex_.region,
-                households=complex_.households,
-                heating=complex_.heating,
-                lat=complex_.lat,
-                lon=complex_.lon,
-                **grams._asdict(),
-                total=grams.total,
-                version=version,
-            )
-            yield DOCUMENTS, row(document)
-            for station in stations:
-                there = tuple(region for region in regions if self._station_of(region) == station)
-                # Where it was before it counts no more, but what is said of that place is newer for it.
-                region = complex_.region if complex_.region in there else None
-                emitted = (region, there, tuple(grams))
-                yield f"{station}|{month}", complex_.complex_id, ((version, 0), emitted, True, 1)
-        yield from self._points(complex_, at, min(changed, default="9"))
+    def _at_stations(
+        self, complex_: Complex, regions: Sequence[str], month: ComplexMonth, grams: Grams
+    ) -> Iterator[Any]:
+        for station in sorted({self._station_of(region) for region in regions}):
+            there = tuple(region for region in regions if self._station_of(region) == station)
+            # Where it was before it counts no more, but what is said of that place is newer for it.
+            region = complex_.region if complex_.region in there else None
+            emitted = (region, there, tuple(grams))
+            yield f"{station}|{month.month}", complex_.complex_id, ((month.version, 0), emitted, True, 1)
 
-    def _points(self, complex_: Complex, at: int, since: str) -> Iterator[Any]:
-        """All half-years that usage since a month may have changed."""
-        usage = {month: Seen(*seen) for month, seen in self._usage.items()}
-        used = {month: Quantities(*seen.content) for month, seen in usage.items()}
-        for half in halves(month for month, seen in usage.items() if seen.entered):
-            if months_of(half)[-1] < since:
+    def _points(self, complex_: Complex, at: int, known: Known, since: str) -> Iterator[Any]:
+        """All half-years that what is known since a month may have changed."""
+        used = {month: of_month.used for month, of_month in known.months.items()}
+        for half in halves(month for month, of_month in known.months.items() if of_month.entered):
+            last = months_of(half)[-1]
+            if last < since:
                 continue
             judged = judge(used, half)
             points = (judged[item].points * complex_.households for item in ITEMS)
             savings = (_share(judged[item].saving) for item in ITEMS)
-            version = at + sum(seen.version[0] for month, seen in usage.items() if month <= months_of(half)[-1])
+            version = at + known.version(month for month in known.months if month <= last)
             of_half = Points._make((complex_.complex_id, half, *points, *savings, complex_.households, version))
             yield POINTS, row(of_half)
+
+
+def _document(complex_: Complex, month: ComplexMonth) -> Document:
+    """The document of a month."""
+    about = {name: value for name, value in complex_._asdict().items() if name in Document._fields}
+    return Document(**{**about, **month._asdict()})
 
 
 def _map(name: str) -> MapStateDescriptor:
@@ -156,6 +163,20 @@ def _map(name: str) -> MapStateDescriptor:
 def _share(saving: Fraction | None) -> Decimal | None:
     """A saving with six decimals."""
     return None if saving is None else Decimal(round(saving * 10**6)).scaleb(-6)
+
+
+def per_month(emitted: DataStream, measured: DataStream, *, seconds: float) -> DataStream:
+    """What complexes and regions emit, per station and month, spread over its days; everything is on the side."""
+    by_month = mapped(measured, weather.seen, Types.PICKLED_BYTE_ARRAY(), name="carbon.weather-by-month")
+    weather_of_month = gather(by_month, seconds=seconds, name="carbon.weather")
+    emitted_in_month = gather(emitted, seconds=seconds, name="carbon.emitted")
+    return (
+        keyed(emitted_in_month, lambda batch: batch[0], name="carbon.emitted-per-month")
+        .connect(keyed(weather_of_month, lambda batch: batch[0], name="carbon.weather-per-month"))
+        .process(PerMonth(), output_type=Types.PICKLED_BYTE_ARRAY())
+        .name("carbon: per month")
+        .uid("carbon.per-month")
+    )
 
 
 class PerMonth(KeyedCoProcessFunction):

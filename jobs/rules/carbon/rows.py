@@ -8,8 +8,24 @@ from decimal import Decimal
 from typing import NamedTuple
 
 
+class Usage(NamedTuple):
+    """Of energy_usage, and where each item's quantity comes from; None where nobody knows one."""
+
+    complex_id: str
+    month: str
+    electricity: Decimal | None
+    gas: Decimal | None
+    water: Decimal | None
+    heat: Decimal | None
+    electricity_source: str | None
+    gas_source: str | None
+    water_source: str | None
+    heat_source: str | None
+    version: int
+
+
 class ComplexMonth(NamedTuple):
-    """Of emission_per_complex_month; None where nothing was entered."""
+    """Of emission_per_complex_month; None where nothing is known."""
 
     complex_id: str
     month: str
@@ -18,6 +34,10 @@ class ComplexMonth(NamedTuple):
     water: int | None
     heat: int | None
     total: int | None
+    electricity_source: str | None
+    gas_source: str | None
+    water_source: str | None
+    heat_source: str | None
     version: int
 
 
@@ -81,4 +101,8 @@ class Document(NamedTuple):
     water: int | None
     heat: int | None
     total: int | None
+    electricity_source: str | None
+    gas_source: str | None
+    water_source: str | None
+    heat_source: str | None
     version: int
