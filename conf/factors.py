@@ -52,11 +52,21 @@ class Conversion(_Valid):
     calorific_value: Literal["gross", "net"]
 
 
+class PineTree(BaseModel):
+    """Kilograms of CO2 that a pine tree takes up in a year, and who says so."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kg_per_year: Number = Field(gt=0, lt=1000)
+    source: str = Field(min_length=1)
+
+
 class _File(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     factors: list[Factor] = Field(min_length=1)
     conversions: list[Conversion] = Field(min_length=1)
+    pine_tree: PineTree
 
     @field_validator("factors")
     @classmethod
@@ -83,6 +93,11 @@ def load(file: Path = FILE) -> list[Factor]:
 def conversions(file: Path = FILE) -> list[Conversion]:
     """Read and validate the conversions; raises as `load` does."""
     return _read(file).conversions
+
+
+def pine_tree(file: Path = FILE) -> Decimal:
+    """The kilograms of CO2 that a pine tree takes up in a year; raises as `load` does."""
+    return _read(file).pine_tree.kg_per_year
 
 
 def _read(file: Path) -> _File:

@@ -9,15 +9,15 @@ from pyflink.datastream import DataStream, StreamExecutionEnvironment
 import forecast
 import jobs
 from conf import factors
-from conf.settings import Carbon, Settings
-from jobs.flow.datastreams import keyed, mapped, rows, side
+from conf.settings import Settings
+from jobs.flow.datastreams import mapped, rows, side
 from jobs.flow.decode import Parse, decode, records
 from jobs.flow.emitted import row_type, versioned
 from jobs.flow.environment import environment, submit
-from jobs.flow.gather import gather
 from jobs.operators.carbon.buildings import per_dong
-from jobs.operators.carbon.emissions import OF_COMPLEX, OF_MONTH, PerComplex, per_month
+from jobs.operators.carbon.emissions import OF_COMPLEX, OF_MONTH, PerComplex, per_complex, per_month
 from jobs.operators.carbon.forecasts import forecasts
+from jobs.operators.carbon.seasons import per_month_of_weather, per_station
 from jobs.rules.carbon import buildings, complexes, energy, weather
 from jobs.rules.carbon.emission import Factor, Factors
 from jobs.rules.carbon.known import Conversion
@@ -42,6 +42,7 @@ KEYS = {
     "emission_per_region_month": ["region", "month"],
     "emission_per_region_day": ["region", "day"],
     "carbon_points": ["complex_id", "half_year"],
+    "carbon_points_expected": ["complex_id", "half_year"],
     "emission_forecast": ["scope", "id", "day"],
 }
 
@@ -68,8 +69,16 @@ def build(settings: Settings) -> StreamExecutionEnvironment:
         for table, (topic, said) in TABLES.items()
     }
 
-    emitted = per_complex(described, used, per_dong(described, metered, seconds=options.gather_seconds), options)
-    spread = per_month(emitted, measured, seconds=options.gather_seconds)
+    seconds = options.gather_seconds
+    station_of = complexes.station_of(options.station, options.stations)
+    weather_of_month = per_month_of_weather(measured, seconds=seconds)
+    by_complex = mapped(used, energy.seen, Types.PICKLED_BYTE_ARRAY(), name="carbon.usage-by-complex")
+    facts = by_complex.union(
+        per_dong(described, metered, seconds=seconds), per_station(described, weather_of_month, station_of)
+    )
+    join = PerComplex(known_factors(heat=options.heat), known_conversions(), factors.pine_tree(), station_of)
+    emitted = per_complex(described, facts, join, seconds=seconds)
+    spread = per_month(emitted, weather_of_month, seconds=seconds)
     for stream, given in ((emitted, OF_COMPLEX), (spread, OF_MONTH)):
         results |= {table: side(stream, table, row_type(columns)) for table, columns in given.items()}
     results["emission_forecast"] = forecasts(results["weather_daily"], settings, name=NAME)
@@ -80,21 +89,6 @@ def build(settings: Settings) -> StreamExecutionEnvironment:
     if options.documents:
         elasticsearch.documents(rows(tables, f"{NAME}/documents"), NAME, topic="energy.usage", settings=settings)
     return env
-
-
-def per_complex(described: DataStream, used: DataStream, metered: DataStream, options: Carbon) -> DataStream:
-    """What each complex emits in a month, for its station's month; on the side its tables and documents."""
-    by_complex = mapped(used, energy.seen, Types.PICKLED_BYTE_ARRAY(), name="carbon.usage-by-complex")
-    gathered = gather(by_complex.union(metered), seconds=options.gather_seconds, name="carbon.usage")
-    station_of = complexes.station_of(options.station, options.stations)
-    join = PerComplex(known_factors(heat=options.heat), known_conversions(), station_of)
-    return (
-        keyed(gathered, lambda batch: batch[0], name="carbon.usage-per-complex")
-        .connect(keyed(described, lambda record: record[0][0], name="carbon.complexes-per-complex"))
-        .process(join, output_type=Types.PICKLED_BYTE_ARRAY())
-        .name("carbon: per complex")
-        .uid("carbon.per-complex")
-    )
 
 
 def known_factors(*, heat: bool) -> Factors:

@@ -24,7 +24,7 @@ from conf.city import places
 from conf.settings import Settings, load
 from control.cluster import Cluster
 from sinks import elasticsearch, kafka, postgres
-from tests import slate
+from tests import likely, slate
 from tests.slate import await_that
 
 JOB = "carbon"
@@ -44,6 +44,7 @@ KEYS = {
     "emission_per_region_month": ["region", "month"],
     "emission_per_region_day": ["region", "day"],
     "carbon_points": ["complex_id", "half_year"],
+    "carbon_points_expected": ["complex_id", "half_year"],
 }
 
 
@@ -230,29 +231,62 @@ def expected(history: History) -> dict[str, pl.DataFrame]:
         },
     )
     usage, entered = _usage(history)
-    grams = entered.select(
+    weather = _weather(history)
+    of_day = dict(weather.filter(station="143").select("day", "hundredths").iter_rows())
+    weights = likely.weights(of_day)
+    used = {
+        (row["complex_id"], likely.index(row["month"])): {item: row[item] for item in TAGS}
+        for row in usage.iter_rows(named=True)
+    }
+    ever = {(complex_id, likely.index(month)) for complex_id, month in history.entered}
+    filled = _filled(history, usage, likely.estimates(used, _asked(history), ever, weights))
+    grams = filled.select(
         "complex_id",
         "month",
         *(_grams(pl.col(item) * factor).alias(item) for item, factor in zip(ITEMS, (424, 2240, 332), strict=True)),
         *(f"{item}_source" for item in TAGS),
     )
-    weather = _weather(history)
-    days = _days(grams, complexes, weather)
-    known = grams.join(complexes, on="complex_id").with_columns(total=_total(*ITEMS))
+    gaps = grams.with_columns(pl.when(pl.col(f"{item}_source") == "estimate").then(item).alias(item) for item in ITEMS)
+    grams = grams.with_columns(kg_co2=_total(*ITEMS)).with_columns(
+        gap_kg=pl.when(pl.col("kg_co2").is_not_null()).then(gaps.select(_total(*ITEMS)).to_series().fill_null(0))
+    )
+    days = _days(grams, complexes, weather).join(
+        _days(gaps, complexes, weather).select("complex_id", "day", gap_kg="kg_co2"), on=["complex_id", "day"]
+    )
+    days = days.with_columns(gap_kg=pl.when(pl.col("kg_co2").is_not_null()).then(pl.col("gap_kg").fill_null(0)))
+    known = grams.join(complexes, on="complex_id")
+    whole = [pl.col("kg_co2").sum(), pl.col("gap_kg").sum()]
+    households = {complex_id: about["households"] for complex_id, about in history.complexes.items()}
+    certain = likely.points(used, ever, households, None).select("complex_id", "half_year", "saved_kg", "pine_trees")
     return {
         "complexes": complexes,
         "weather_daily": weather.drop("hundredths"),
         "energy_usage": usage,
-        "emission_per_complex_month": grams.with_columns(kg_co2=_total(*ITEMS)),
-        "emission_per_complex_day": days.select("complex_id", "day", "kg_co2"),
-        "emission_per_region_month": known.group_by("region", "month").agg(
-            kg_co2=pl.col("total").sum(), complexes=pl.col("total").count()
-        ),
-        "emission_per_region_day": days.group_by("region", "day").agg(
-            kg_co2=pl.col("kg_co2").sum(), complexes=pl.col("kg_co2").count()
-        ),
-        "carbon_points": _points(entered, complexes),
+        "emission_per_complex_month": grams,
+        "emission_per_complex_day": days.select("complex_id", "day", "kg_co2", "gap_kg"),
+        "emission_per_region_month": known.group_by("region", "month").agg(*whole, complexes=pl.col("kg_co2").count()),
+        "emission_per_region_day": days.group_by("region", "day").agg(*whole, complexes=pl.col("kg_co2").count()),
+        "carbon_points": _points(entered, complexes).join(certain, on=["complex_id", "half_year"]),
+        "carbon_points_expected": likely.points(used, ever, households, weights),
     }
+
+
+def _asked(history: History) -> set[tuple[str, int]]:
+    return {(complex_id, likely.index(month)) for complex_id, month in history.usage}
+
+
+def _filled(
+    history: History, usage: pl.DataFrame, estimated: dict[tuple[str, int], dict[str, int | None]]
+) -> pl.DataFrame:
+    """All months there is something to say of, with estimates where nobody entered anything."""
+    rows = []
+    for row in usage.iter_rows(named=True):
+        guesses = estimated.get((row["complex_id"], likely.index(row["month"])))
+        if guesses is None and (row["complex_id"], row["month"]) not in history.entered:
+            continue
+        there = {item: guess for item, guess in (guesses or {}).items() if guess is not None}
+        rows.append({**row, **there, **{f"{item}_source": "estimate" for item in there}})
+    return pl.DataFrame(rows, schema=usage.schema)
 
 
 def _usage(history: History) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -418,7 +452,7 @@ def _points(entered: pl.DataFrame, complexes: pl.DataFrame) -> pl.DataFrame:
         **{f"{item}_points": f"points_{item}" for item in ITEMS},
         **{f"{item}_saving": pl.col(f"saving_{item}").round(6) for item in ITEMS},
         households="households",
-    )
+    ).with_columns(points_per_household=pl.col("points") // pl.col("households"))
 
 
 # ----- and as it is
@@ -433,7 +467,16 @@ def actual(settings: Settings, table: str) -> pl.DataFrame:
     found = pl.DataFrame([dict(zip(names, row, strict=True)) for row in rows], infer_schema_length=None)
     if found.is_empty():
         return found
-    thousand = ("kg_co2", "electricity_kwh", "gas_m3", "water_m3", "heat_mcal", *(f"{item}_kg" for item in TAGS))
+    thousand = (
+        "kg_co2",
+        "gap_kg",
+        "saved_kg",
+        "electricity_kwh",
+        "gas_m3",
+        "water_m3",
+        "heat_mcal",
+        *(f"{item}_kg" for item in TAGS),
+    )
     rename = {f"{item}_kg": item for item in ITEMS} | {
         "electricity_kwh": "electricity",
         **{"gas_m3": "gas", "water_m3": "water", "heat_mcal": "heat"},
@@ -441,7 +484,7 @@ def actual(settings: Settings, table: str) -> pl.DataFrame:
     return (
         found.drop("version", "updated_at", "estimated", strict=False)
         .with_columns((pl.col(c).cast(pl.Float64) * 1000).round().cast(pl.Int64) for c in thousand if c in names)
-        .with_columns(pl.col(f"{item}_saving").cast(pl.Float64) for item in ITEMS if f"{item}_saving" in names)
+        .with_columns(pl.col(name).cast(pl.Float64) for name in names if "_saving" in name or name == "pine_trees")
         .rename({old: new for old, new in rename.items() if old in names})
     )
 
@@ -500,7 +543,7 @@ def _document(row: dict[str, Any]) -> dict[str, Any]:
         **{"month": row["month"].isoformat(), "position": position},
         **{f"{item}_kg": None if row[item] is None else row[item] / 1000 for item in ITEMS},
         **{f"{item}_source": row[f"{item}_source"] for item in TAGS},
-        "kg_co2": None if row["kg_co2"] is None else row["kg_co2"] / 1000,
+        **{name: None if row[name] is None else row[name] / 1000 for name in ("kg_co2", "gap_kg")},
     }
     return {name: value for name, value in document.items() if value is not None}
 
@@ -606,6 +649,7 @@ def documents(now: datetime) -> dict[str, list[dict[str, Any]]]:
                     **{name: kilograms.get(name) for name in KG_PER_HOUSEHOLD},
                     **{f"{name.removesuffix('_kg')}_source": "k-apt" for name in kilograms},
                     "kg_co2": sum(kilograms.values()) if entered else None,
+                    "gap_kg": 0.0 if entered else None,
                 }
             )
     return {JOB: found}

@@ -152,10 +152,12 @@ def test_gas_is_converted_by_what_is_valid_and_electricity_not_at_all() -> None:
         for month in ("2023-12", "2024-01")
         for item in ("electricity", "gas")
     }
-    known = Known(facts, "1", [Conversion("gas", "2024-01", Decimal(8)), Conversion("gas", "2009-01", Decimal(10))])
+    known = Known(
+        facts, "1", None, [Conversion("gas", "2024-01", Decimal(8)), Conversion("gas", "2009-01", Decimal(10))]
+    )
     assert known.months["2023-12"].used[:2] == (1000, 100)
     assert known.months["2024-01"].used[:2] == (1000, 125)
-    assert Known(facts, None, []).months["2024-01"].used[:2] == (None, None)
+    assert Known(facts, None, None, []).months["2024-01"].used[:2] == (None, None)
 
 
 @pytest.mark.parametrize(
