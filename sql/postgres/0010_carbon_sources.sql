@@ -1,6 +1,7 @@
 -- Where quantities come from: what the office entered (k-apt) or, where it entered nothing, what was metered at the
 -- complex's lots (buildings); emission may be of an estimate, too. The lots are those of the address by parcel, in a legal dong of ten digits.
 ALTER TABLE complexes ADD COLUMN legal_dong text, ADD COLUMN parcel text;
+CREATE INDEX complexes_by_region ON complexes (region);
 
 ALTER TABLE energy_usage
     ADD COLUMN electricity_source text,

@@ -8,7 +8,9 @@ from contextlib import closing
 from datetime import date
 
 import pytest
+from fastapi.testclient import TestClient
 
+from board import app, places
 from control import jobs
 from control.cluster import Cluster
 from jobs.carbon import build
@@ -186,6 +188,41 @@ def test_every_bad_record_is_one_dead_letter_with_its_bytes(history: History) ->
         lambda: cluster.metric(job, "dead_lettered") == len(BAD) + 2, SECONDS, "dead letters are counted by reason"
     )
     assert cluster.metric(job, "citystream.reason.html-page.dead_lettered") == 1
+
+
+def test_the_service_tells_what_the_tables_hold(history: History) -> None:
+    settings = carbon.settings()
+    carbon.await_agreement(settings, history, SECONDS)
+    known = places.Places(lambda: settings)
+    known.refresh()
+    service = TestClient(app.create(app.Part("Places", "", {}, places.routes(known))))
+    assert [each["complex_id"] for each in service.get("/complexes?q=ㄷㅈ 7").json()["complexes"]] == ["A00007"]
+    want = carbon.expected(history)
+    for table, path, key, part in (
+        ("emission_per_complex_month", "/complexes/A00007", {"complex_id": "A00007"}, "emission"),
+        ("energy_usage", "/complexes/A00007", {"complex_id": "A00007"}, "energy"),
+        ("carbon_points", "/complexes/A00007", {"complex_id": "A00007"}, "points"),
+        ("emission_per_region_month", "/regions/27260", {"region": "27260"}, "emission"),
+    ):
+        told = service.get(path).json()[part]
+        rows = want[table].filter(**key).sort("month" if part != "points" else "half_year").to_dicts()
+        assert len(told) == len(rows) > 0, table
+        for one, row in zip(told, rows, strict=True):
+            if part == "emission":
+                grams = (row["kg_co2"], row["gap_kg"])
+                assert (one["kg_co2"], one["gap_kg"]) == tuple(None if g is None else g / 1000 for g in grams)
+            elif part == "energy":
+                assert (one["gas_source"], one["electricity_source"]) == (row["gas_source"], row["electricity_source"])
+            else:
+                assert (one["points"], one["half_year"]) == (row["points"], row["half_year"])
+    told = service.get("/complexes/A00007").json()
+    final = {each["half_year"] for each in told["points"]}
+    assert told["expected_points"]
+    assert not final & {each["half_year"] for each in told["expected_points"]}
+    # A connection that broke is opened again.
+    with postgres.connect(settings) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s)", (known._connection.info.backend_pid,))
+    assert service.get("/complexes/A00007").json() == told
 
 
 def test_a_savepoint_holds_all_that_is_known(history: History) -> None:
