@@ -24,7 +24,7 @@ FILL = "fill the tables with `make backfill` while the job runs (`make submit JO
 _EMISSION = """
 WITH months AS (
     SELECT complex_id, month, num_nonnulls(electricity_kg, gas_kg, water_kg, heat_kg) AS items
-    FROM emission_per_complex_month WHERE gap_kg = 0
+    FROM emission_per_complex_month WHERE coalesce(gap_kg, 0) = 0
 ), usual AS (
     SELECT complex_id, max(items) AS items FROM months GROUP BY complex_id
 )
