@@ -133,7 +133,7 @@ class Known:
         return Month(Quantities(*quantities), Sources(*sources), entered, told=used is not None)
 
     def _units(self, item: str, kwh: Decimal, month: str) -> Decimal:
-        """KWh in the unit of an item's factor, to a thousandth."""
+        """What was metered, in the unit of the item's factor, to a thousandth."""
         known = [each for each in self._conversions if each.item == item]
         valid = [each for each in known if each.valid_from <= month] or known[:1]
         return (kwh / valid[-1].kwh_per_unit if valid else kwh).quantize(_THOUSANDTH, ROUND_HALF_EVEN)
