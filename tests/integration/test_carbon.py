@@ -169,6 +169,7 @@ def test_every_bad_record_is_one_dead_letter_with_its_bytes(history: History) ->
     for value, _ in BAD.values():
         history.raw("energy.usage", "A00001|2026-05", value)
     history.raw("complexes", None, b'{"complex_id": "A00001", "name": "\\ud800"}')  # and no key
+    history.raw("energy.buildings", "2726010100|2026-05|gas|1", b"Unauthorized")
     history.raw("weather.daily", "143|2026-05-01", b'{"stnId": "143", "tm": "2026-05-01", "avgTa": 17}')
     history.send(settings)
     slate.await_that(
@@ -179,13 +180,14 @@ def test_every_bad_record_is_one_dead_letter_with_its_bytes(history: History) ->
         (str(value), reason) for value, reason in BAD.values()
     )
     assert all(letter["topic"] == "energy.usage" and letter["detail"] is not None for letter in letters)
-    for topic, reason in (("complexes", "invalid-utf8"), ("weather.daily", "wrong-type")):
+    others = {"complexes": "invalid-utf8", "energy.buildings": "not-xml", "weather.daily": "wrong-type"}
+    for topic, reason in others.items():
         slate.await_that(lambda topic=topic: carbon.dead_letters(settings, topic), SECONDS, "its dead letter is there")
         assert [letter["reason"] for letter in carbon.dead_letters(settings, topic)] == [reason]
     cluster = Cluster(settings.flink.url)
     job = cluster.running(carbon.JOB) or ""
     slate.await_that(
-        lambda: cluster.metric(job, "dead_lettered") == len(BAD) + 2, SECONDS, "dead letters are counted by reason"
+        lambda: cluster.metric(job, "dead_lettered") == len(BAD) + 3, SECONDS, "dead letters are counted by reason"
     )
     assert cluster.metric(job, "citystream.reason.html-page.dead_lettered") == 1
 
