@@ -416,6 +416,29 @@ class SimulatedEvents(_Section):
     flights_per_minute: int = Field(ge=0)
 
 
+class Entered(_Section):
+    """The share of the complexes that have an item whose office enters it at all."""
+
+    electricity: Share
+    gas: Share
+    heat: Share
+    hot_water: Share
+    water: Share
+
+
+class SimulatedEnergy(_Section):
+    """How much becomes known of what the simulator's complexes use, and how late."""
+
+    entered: Entered
+    missing_share: Share
+    silent_share: Share
+    late_share: Share
+    old_code_share: Share
+    metered_share: Share
+    unmetered_month_share: Share
+    whole_dongs: bool
+
+
 class Simulator(_Section):
     """The public APIs on this machine."""
 
@@ -427,6 +450,7 @@ class Simulator(_Section):
     kakao_keys: tuple[str, ...] = Field(min_length=1)
     daily_quota: int = Field(ge=0)
     rate_per_second: float = Field(ge=0)
+    energy: SimulatedEnergy
     events: SimulatedEvents
     trouble: Trouble
 
@@ -452,6 +476,8 @@ class Operations(_Section):
     complexes: Operation
     basis: Operation
     energy: Operation
+    buildings_electricity: Operation
+    buildings_gas: Operation
     weather: Operation
     address: Operation
 
@@ -465,6 +491,9 @@ class Watch(_Section):
     correction_months: int = Field(ge=0)
     correction_days: float = Field(gt=0)
     weather_days: int = Field(ge=1)
+    buildings_at: time
+    buildings_months: int = Field(ge=0)
+    buildings_days: float = Field(gt=0)
     complexes_days: float = Field(gt=0)
     basis_days: float = Field(gt=0)
 

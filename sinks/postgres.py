@@ -103,8 +103,24 @@ def connect(settings: Settings) -> Iterator["Connection"]:
     Raises:
         NotReadyError: the server is away, or refuses user, password or database.
     """
+    connection = _connected(settings)
     try:
-        connection = psycopg2.connect(
+        with connection:
+            yield connection
+    finally:
+        connection.close()
+
+
+def lasting(settings: Settings) -> "Connection":
+    """A connection for who reads again and again, each statement by itself; raises as `connect` does."""
+    connection = _connected(settings)
+    connection.set_session(readonly=True, autocommit=True)
+    return connection
+
+
+def _connected(settings: Settings) -> "Connection":
+    try:
+        return psycopg2.connect(
             settings.postgres.url.get_secret_value(), connect_timeout=10, application_name="citystream"
         )
     except psycopg2.OperationalError as error:
@@ -112,11 +128,6 @@ def connect(settings: Settings) -> Iterator["Connection"]:
         where = settings.postgres.shown
         message = f"PostgreSQL at {where} can't be used: {reason}. Start it (`make up`) or set POSTGRES_URL."
         raise NotReadyError(message) from None
-    try:
-        with connection:
-            yield connection
-    finally:
-        connection.close()
 
 
 def migrate(settings: Settings) -> list[str]:
