@@ -51,6 +51,7 @@ class Poller(poller.Poller):
         self._chosen = settings.pollers
         # Whether the building energy service has refused a call without a lot.
         self._by_lot = False
+        self._parts: dict[str, tuple[Fetched, Answer]] = {}
 
     async def backfill(self, parts: Collection[Part], period: Period) -> bool:
         """Fetch whatever was never fetched of these parts; return whether all of it is there.
@@ -312,17 +313,18 @@ class Poller(poller.Poller):
         known = self._state.answer(operation, key)
         parts: list[tuple[Fetched, Answer, str]] = []
         try:
-            if not self._by_lot:
+            by_lot = self._by_lot
+            if not by_lot:
                 try:
                     await self._pages(asked, int(known.result) if known and known.result else 1, parts)
                 except WrongCallError as error:
-                    self._report.say(f"buildings: asked lot by lot from now on: {error}")
-                    self._by_lot = True
-            if self._by_lot:
+                    if not self._by_lot:
+                        self._report.say(f"buildings: asked lot by lot from now on: {error}")
+                    self._by_lot = by_lot = True
+            if by_lot:
                 parts.clear()
                 for number in sorted(set(map(parcels.number, lots))):
-                    call = self.calls.lots(asked, number=number)
-                    parts.append((*await self._client.ask(call, _is_of(asked, key)), number))
+                    parts.append((*await self._part(self.calls.lots(asked, number=number), asked), number))
         except GivenUpError:
             self._state.give_up(operation, [key], milliseconds(self._clock.now()), self._chosen.malformed_attempts)
             return
@@ -332,18 +334,25 @@ class Poller(poller.Poller):
         ]
         outcome: Outcome = "values" if any(answer.items for _, answer, _ in parts) else "none"
         at = max((fetched.fetched_ms for fetched, _, _ in parts), default=milliseconds(self._clock.now()))
-        pages = None if self._by_lot else str(len(parts))
+        pages = None if by_lot else str(len(parts))
         # Those that were unreadable before are readable now.
         read = [f"{key}|{part}" for _, _, part in parts if self._state.answer(operation, f"{key}|{part}")]
         kept = [(each, outcome) for each in (key, *read)]
         self._send(self._state.keep(operation, kept, at, sent, pages))
+        for _, _, part in parts:
+            self._parts.pop(f"{key}|{part}", None)
+
+    async def _part(self, call: Call[Answer], asked: Lots) -> tuple[Fetched, Answer]:
+        """A page, or a lot's answer; what came before another part was put off is not asked for again."""
+        if call.subject not in self._parts:
+            self._parts[call.subject] = await self._client.ask(call, _is_of(asked, call.subject))
+        return self._parts[call.subject]
 
     async def _pages(self, asked: Lots, known: int, parts: list[tuple[Fetched, Answer, str]]) -> None:
         """All pages of a legal dong's month, and those that there were before: they may be empty now."""
         page, total = 1, 0
         while page == 1 or page <= known or (page - 1) * BUILDINGS_ROWS < total:
-            call = self.calls.lots(asked, page)
-            fetched, answer = await self._client.ask(call, _is_of(asked, call.subject))
+            fetched, answer = await self._part(self.calls.lots(asked, page), asked)
             parts.append((fetched, answer, str(page)))
             total, page = answer.total, page + 1
 
