@@ -346,6 +346,26 @@ class Tickets(_Section):
     generator: TicketGenerator
 
 
+class Addresses(_Section):
+    """How addresses of positions are looked up."""
+
+    path: str = Field(pattern=r"^/")
+    daily_quota: int = Field(ge=1)
+    rate_per_second: float = Field(gt=0)
+    concurrency: int = Field(ge=1)
+    attempts: int = Field(ge=1)
+    longest_pause_seconds: float = Field(gt=0)
+    put_off_seconds: float = Field(gt=0)
+    keep_days: float = Field(gt=0)
+
+
+class Coordinates(_Section):
+    """The coordinates job."""
+
+    python_mode: Literal["process", "thread"]
+    addresses: Addresses
+
+
 class Forecast(_Section):
     """The forecast of emission: where its models are, and what it is made from."""
 
@@ -603,6 +623,7 @@ class Settings(BaseSettings):
     deliveries: Deliveries
     carbon: Carbon
     tickets: Tickets
+    coordinates: Coordinates
     forecast: Forecast
     board: Board
     simulator: Simulator

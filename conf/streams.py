@@ -116,5 +116,6 @@ TICKETS = Stream(
     indices=("tickets",),
     feed="generators.tickets",
 )
+COORDINATES = Stream(name="coordinates", topics=("coordinates.requests",))
 
-STREAMS = {stream.name: stream for stream in (DELIVERIES, CARBON, TICKETS)}
+STREAMS = {stream.name: stream for stream in (DELIVERIES, CARBON, TICKETS, COORDINATES)}

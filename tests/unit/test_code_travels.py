@@ -11,18 +11,25 @@ import cloudpickle
 import apis
 import conf
 import forecast
+import geo
 import jobs
+from geo.regions import regions
 from jobs import carbon
 from jobs.flow.decode import Decode
 from jobs.flow.gather import Newest
+from jobs.flow.lookups import LookUp, Pace
 from jobs.flow.totals import Fold
 from jobs.operators.carbon.buildings import PerDong
 from jobs.operators.carbon.emissions import PerComplex, PerMonth
 from jobs.operators.carbon.forecasts import ForecastAhead
 from jobs.operators.carbon.seasons import PerStation
 from jobs.rules.carbon import buildings, complexes, energy, weather
+from jobs.rules.coordinates import convert
+from tests import keys
 from tests.carbon import body, buildings_body
 
+# The last one is of these tests.
+TRAVEL = (apis, conf, jobs, forecast, geo, keys)
 MISSING = """
 import sys
 MISSING = {"apis", "jobs", "sinks", "conf", "stack", "generators", "geo", "forecast", "board"}
@@ -77,6 +84,28 @@ for fact in (*metered, *station.process_element1(("143|2026-05", days), None)):
 for tag, row in join.process_element1(usage, None):
     print(tag.tag_id, *row)
 """
+LOOK_UP = """
+import time
+LookUp, Pace, keys = cloudpickle.loads(sys.stdin.buffer.read())
+
+class Service:
+    async def ask(self, key): return key.upper()
+    async def close(self): pass
+
+function = LookUp(lambda rate: Service(), lambda row, answer: [Row(row, *answer)], Pace(10, 1, 1, 1))
+function.open(keys)
+assert keys.take(function, [("seoul", 1)]) == []
+made = []
+while not made:
+    time.sleep(0.01)
+    made = keys.fire(function)
+print(*made)
+function.close()
+"""
+CONVERT = """
+convert = cloudpickle.loads(sys.stdin.buffer.read())
+print(convert(['"198034.985"'], ["451585.832"], ["EPSG:5174"], [None])[0].region)
+"""
 FORECAST = """
 print(cloudpickle.loads(sys.stdin.buffer.read())._newest_model())
 """
@@ -84,12 +113,12 @@ print(cloudpickle.loads(sys.stdin.buffer.read())._newest_model())
 
 def output(worker: str, operators: object, folder: Path) -> str:
     """What a worker without this project prints, having been sent these operators."""
-    for package in (apis, conf, jobs, forecast):
+    for package in TRAVEL:
         cloudpickle.register_pickle_by_value(package)
     try:
         code = cloudpickle.dumps(operators)
     finally:
-        for package in (apis, conf, jobs, forecast):
+        for package in TRAVEL:
             cloudpickle.unregister_pickle_by_value(package)
     done = subprocess.run(
         [sys.executable, "-c", MISSING + worker], input=code, capture_output=True, check=False, cwd=folder
@@ -128,6 +157,15 @@ def test_and_those_of_carbon(tmp_path: Path) -> None:
         f"energy_usage A1 2026-05 10 None None None k-apt None None None {version}",
         f"emission_per_complex_month A1 2026-05 4240 None None None 4240 k-apt None None None 0 {version}",
     ]
+
+
+def test_and_look_ups(tmp_path: Path) -> None:
+    assert output(LOOK_UP, (LookUp, Pace, keys.Keys()), tmp_path) == "<Row(1, 'SEOUL', None)>\n"
+
+
+def test_and_the_conversion_without_the_boundaries_read_here(tmp_path: Path) -> None:
+    regions()
+    assert output(CONVERT, convert, tmp_path) == "11140\n"
 
 
 def test_and_the_forecast(tmp_path: Path) -> None:
