@@ -96,22 +96,32 @@ def _attach(stream: "DataStream", j_sink: Any, name: str) -> None:  # noqa: ANN4
     stream.sink_to(Sink(j_sink)).name(f"{name}: PostgreSQL").uid(f"{name}.postgres")
 
 
-@contextlib.contextmanager
-def connect(settings: Settings) -> Iterator["Connection"]:
-    """A connection that commits at the end, or rolls back at an error.
+def opened(settings: Settings, **options: Any) -> "Connection":  # noqa: ANN401 - whatever libpq takes
+    """A connection, for its owner to close.
 
     Raises:
         NotReadyError: the server is away, or refuses user, password or database.
     """
     try:
-        connection = psycopg2.connect(
-            settings.postgres.url.get_secret_value(), connect_timeout=10, application_name="citystream"
+        connection: Connection = psycopg2.connect(
+            settings.postgres.url.get_secret_value(), connect_timeout=10, application_name="citystream", **options
         )
     except psycopg2.OperationalError as error:
         reason = str(error).strip().splitlines()[-1].removeprefix("connection to server at ")
         where = settings.postgres.shown
         message = f"PostgreSQL at {where} can't be used: {reason}. Start it (`make up`) or set POSTGRES_URL."
         raise NotReadyError(message) from None
+    return connection
+
+
+@contextlib.contextmanager
+def connect(settings: Settings) -> Iterator["Connection"]:
+    """A connection that commits at the end, or rolls back at an error.
+
+    Raises:
+        NotReadyError: as `opened` does.
+    """
+    connection = opened(settings)
     try:
         with connection:
             yield connection
