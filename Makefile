@@ -142,11 +142,11 @@ generate: $(INSTALLED) ## Generate orders into Kafka, 200 a second at the day's 
 
 .PHONY: backfill
 backfill: $(INSTALLED) ## Fetch complexes, energy use and weather of 30 months; ARGS=--dry-run reckons
-	@$(BIN)/python -m generators.pollers backfill $(ARGS)
+	@$(BIN)/python -m generators.pollers.carbon backfill $(ARGS)
 
 .PHONY: poll
 poll: $(INSTALLED) ## Fetch what is new of them, as the schedule says, until Ctrl-C
-	@$(BIN)/python -m generators.pollers watch $(ARGS)
+	@$(BIN)/python -m generators.pollers.carbon watch $(ARGS)
 
 .PHONY: simulate
 simulate: $(INSTALLED) ## Answer as the public APIs do, without a stack, until Ctrl-C
@@ -184,10 +184,12 @@ dashboard: $(INSTALLED) ## Build Grafana's dashboard from conf/grafana/citystrea
 
 OWN_STACK := tests/integration/test_stack.py
 PYTEST := $(BIN)/python -m pytest --durations=20 --durations-min=1
+# Several processes, for tests that share nothing; a process that is done takes over what another one has left.
+UNIT := -n auto --maxprocesses 4 --dist worksteal tests/unit
 
 .PHONY: check
 check: style ## Format, lint, types, layers and unit tests; needs no servers
-	@$(PYTEST) tests/unit
+	@$(PYTEST) $(UNIT)
 
 .PHONY: style
 style: $(INSTALLED_DEV) ## Format, lint, types and layers: `check` without the unit tests
@@ -197,7 +199,7 @@ style: $(INSTALLED_DEV) ## Format, lint, types and layers: `check` without the u
 
 .PHONY: check-other
 check-other: $(INSTALLED_DEV) ## Unit tests on the other of Python 3.11 and 3.12, where that is here
-	@$(BIN)/python -m tests.other_python
+	@$(BIN)/python -m tests.other_python $(UNIT)
 
 .PHONY: test
 test: style check-other $(JAR) ## `check`, `check-other`, the Java tests, and tests against real servers, kill tests among them
@@ -206,7 +208,7 @@ test: style check-other $(JAR) ## `check`, `check-other`, the Java tests, and te
 	$(BIN)/python -m stack up; \
 	echo "Java tests (about three minutes); beside them unit tests, and the local stack's, which have servers of their own"; \
 	(set -a; . ./.stack-test/env; exec mvn -q -B -f sinks/java/pom.xml verify) & java=$$!; \
-	failed=; $(PYTEST) tests/unit $(OWN_STACK) || failed=1; \
+	failed=; $(PYTEST) $(UNIT) || failed=1; $(PYTEST) $(OWN_STACK) || failed=1; \
 	wait $$java || failed=1; [ -z "$$failed" ]; \
 	$(PYTEST) tests/integration tests/chaos --ignore=$(OWN_STACK)
 

@@ -1,14 +1,26 @@
 """`python -m board`: serve where BOARD_URL says."""
 
+import importlib
 import logging
+import pkgutil
 import sys
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import uvicorn
 
-from board import app, coordinates, forecast, pages
+import board
+from board import app
 from conf.errors import command
 from conf.settings import load
+
+
+def parts() -> Iterator[app.Part]:
+    """Those of each module here that has a `part`, which takes how settings are loaded."""
+    for found in pkgutil.iter_modules(board.__path__, f"{board.__name__}."):
+        module = importlib.import_module(found.name)
+        if hasattr(module, "part"):
+            yield module.part(load)
 
 
 @command
@@ -17,14 +29,10 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     # A server that is away is said on the page, not once a second in the log.
     logging.getLogger("elastic_transport").setLevel(logging.ERROR)
-    settings = load()
-    address = urlsplit(settings.board.url)
-    # Settings are read at each look: the stack's addresses may come after this service.
-    forecasts = forecast.part(forecast.Known(), lambda known: known.refresh(load()), settings.board.refresh_seconds)
-    service = app.create(pages.part(load), forecasts, coordinates.part(load))
+    address = urlsplit(load().board.url)
     host, port = address.hostname or "localhost", address.port or 80
     # Pages that look on live never go by themselves.
-    uvicorn.run(service, host=host, port=port, access_log=False, timeout_graceful_shutdown=1)
+    uvicorn.run(app.create(*parts()), host=host, port=port, access_log=False, timeout_graceful_shutdown=1)
     return 0
 
 

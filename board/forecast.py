@@ -160,8 +160,13 @@ def nearest(known: list[str], own: str) -> list[str]:
     return known[first : first + NEAREST]
 
 
-def part(known: Known, refresh: Callable[[Known], None] | None = None, seconds: float = 5) -> Part:
-    """The forecast as a part of the service.
+def part(load: Callable[[], Settings]) -> Part:
+    """The part; settings are read at each look, since the stack's addresses may come after the service."""
+    return answering(Known(), lambda known: known.refresh(load()), load().board.refresh_seconds)
+
+
+def answering(known: Known, refresh: Callable[[Known], None] | None = None, seconds: float = 5) -> Part:
+    """The part that answers from what is known.
 
     Args:
         known: what it answers from.

@@ -95,7 +95,7 @@ CARBON = Stream(
     name="carbon",
     topics=("complexes", "energy.usage", "weather.daily"),
     indices=("carbon",),
-    feed="generators.pollers",
+    feed="generators.pollers.carbon",
 )
 SALES = Ledger(
     table="tickets",

@@ -15,8 +15,8 @@ from jobs.flow.decode import decode, records
 from jobs.flow.emitted import row_type, versioned
 from jobs.flow.environment import environment, submit
 from jobs.flow.gather import gather
-from jobs.operators.emissions import OF_COMPLEX, OF_MONTH, PerComplex, PerMonth
-from jobs.operators.forecasts import forecasts
+from jobs.operators.carbon.emissions import OF_COMPLEX, OF_MONTH, PerComplex, PerMonth
+from jobs.operators.carbon.forecasts import forecasts
 from jobs.rules.carbon import complexes, energy, weather
 from jobs.rules.carbon.emission import Factor, Factors
 from sinks import elasticsearch, kafka, postgres

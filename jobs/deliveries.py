@@ -28,7 +28,7 @@ def build(settings: Settings) -> StreamExecutionEnvironment:
 
     brokers = settings.kafka.bootstrap_servers
     source(tables, "deliveries/source", topic=NAME, brokers=brokers, group=f"citystream.{NAME}")
-    judged = rows(tables, "deliveries/judged")
+    judged = rows(tables, "deliveries/rules")
     orders, dead_letters = part(judged, time="ordered_at", late_after_seconds=options.late_after_seconds, name=NAME)
     kafka.dead_letters(dead_letters, NAME, settings)
 

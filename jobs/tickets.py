@@ -46,7 +46,7 @@ def build(settings: Settings) -> StreamExecutionEnvironment:
         disorder=str(options.disorder_seconds),
         idle=str(options.idle_seconds),
     )
-    judged = rows(tables, "tickets/judged", late_after=str(options.late_after_seconds))
+    judged = rows(tables, "tickets/rules", late_after=str(options.late_after_seconds))
     sales, dead_letters = part(judged, time=SALES.time, late_after_seconds=options.late_after_seconds, name=NAME)
     kafka.dead_letters(dead_letters, NAME, settings)
 

@@ -1,9 +1,9 @@
 """The carbon stream in Kibana: what apartment complexes and districts emit."""
 
-from kibana.city import DISTRICTS, EVERYWHERE, REGIONS
+from kibana.city import EVERYWHERE, REGIONS, per_district
 from kibana.dashboards import dashboard, link
 from kibana.lens import bars, metric, number, ratio, shares, table, time, top
-from kibana.maps import Layer, city_map, colour, join_field, label, size, summed
+from kibana.maps import Layer, city_map, colour, size
 from kibana.objects import SavedObject, data_view, day_format
 
 PLACES = len(EVERYWHERE)
@@ -102,21 +102,7 @@ COMPLEX_MAP = city_map(
 REGION_MAP = city_map(
     "carbon-regions-map",
     "emission per district",
-    [
-        Layer.places(
-            "Emission per district: larger and darker is more",
-            DISTRICTS,
-            "location",
-            colour(join_field(EMISSION, "region", "kg_co2"), "Yellow to Red"),
-            size(join_field(EMISSION, "region", "kg_co2"), 10, 40),
-            label("name"),
-            key="region",
-            of=EMISSION,
-            term="region",
-            metrics=[summed("kg_co2")],
-            tooltip=["name", "romanised", "population"],
-        )
-    ],
+    [per_district("Emission per district: larger and darker is more", EMISSION, "Yellow to Red", "kg_co2")],
     description="One point per district, in the middle of its area: the emission of its complexes in all months of the "
     "time range.",
     since=SINCE,

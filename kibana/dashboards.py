@@ -3,7 +3,9 @@
 from kibana.objects import NO_QUERY, PREFIX, Json, SavedObject, search_source, text
 
 WIDTH = 48
+Rows = list[tuple[int, list[tuple[SavedObject, int]]]]
 
+LAST_HOUR, NOW = "now-1h", "now"
 # The time range of totals per day. A day is kept as its midnight in UTC. Up to tomorrow, so that the city's today is in
 # it wherever the browser is.
 LAST_WEEK, TOMORROW = "now-6d/d", "now+1d/d"
@@ -13,7 +15,7 @@ def dashboard(
     name: str,
     title: str,
     note: str,
-    rows: list[tuple[int, list[tuple[SavedObject, int]]]],
+    rows: Rows,
     *,
     description: str,
     since: str,
@@ -66,6 +68,18 @@ def dashboard(
         "version": 1,
     }
     return SavedObject("dashboard", PREFIX + name, attributes, references)
+
+
+def live(name: str, title: str, note: str, rows: Rows, *, description: str) -> SavedObject:
+    """A dashboard of what happens now: the documents of the last hour."""
+    return dashboard(name, title, note, rows, description=description, since=LAST_HOUR, until=NOW, refresh_seconds=10)
+
+
+def daily(name: str, title: str, note: str, rows: Rows, *, description: str) -> SavedObject:
+    """A dashboard of totals per day: the last week."""
+    return dashboard(
+        name, title, note, rows, description=description, since=LAST_WEEK, until=TOMORROW, refresh_seconds=10
+    )
 
 
 def link(name: str, text: str) -> str:

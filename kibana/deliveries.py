@@ -1,9 +1,9 @@
 """The deliveries stream in Kibana: orders as they come, and what is paid per day."""
 
-from kibana.city import DISTRICTS, EVERYWHERE, REGIONS
-from kibana.dashboards import LAST_WEEK, TOMORROW, dashboard, link
+from kibana.city import EVERYWHERE, REGIONS, per_district
+from kibana.dashboards import LAST_WEEK, TOMORROW, daily, link, live
 from kibana.lens import bars, count, metric, number, shares, table, time, top
-from kibana.maps import COUNT, Layer, city_map, colour, join_field, kinds, label, size, summed
+from kibana.maps import city_map, live_map
 from kibana.objects import SavedObject, data_view, day_format, saved_search
 
 DAY = {"day": day_format()}
@@ -74,34 +74,22 @@ NEWEST_ORDERS = saved_search(
     newest_by="ordered_at",
     description="Single orders, newest first.",
 )
-LIVE_MAP = city_map(
+LIVE_MAP = live_map(
     "orders-map",
     "orders now",
-    [
-        Layer.squares(
-            "Orders per square: the darker, the more pay",
-            ORDERS,
-            "location",
-            colour("sum_of_pay", "Blues"),
-            metrics=[COUNT, summed("pay")],
-        ),
-        Layer.newest(
-            "Newest order of each complex: larger is more pay, colour is the category",
-            ORDERS,
-            "location",
-            kinds("category"),
-            size("pay", 4, 14),
-            per="complex_id",
-            by="ordered_at",
-            tooltip=["ordered_at", "store_name", "category", "menu", "pay", "payment_method", "address.keyword"],
-        ),
-    ],
+    ORDERS,
+    squares="Orders per square: the darker, the more pay",
+    newest="Newest order of each complex: larger is more pay, colour is the category",
+    number="pay",
+    kind="category",
+    sizes=(4, 14),
+    per="complex_id",
+    by="ordered_at",
+    tooltip=["ordered_at", "store_name", "category", "menu", "pay", "payment_method", "address.keyword"],
     description="Squares: orders and their pay. Points: the newest order of each apartment complex; orders to other "
-    "addresses are in the squares only. Refreshed every 10 seconds. The streets come from Elastic's map service.",
-    since="now-1h",
-    until="now",
+    "addresses are in the squares only.",
 )
-ORDERS_NOW = dashboard(
+ORDERS_NOW = live(
     "orders-now",
     "orders now",
     "**Orders of the last hour**, refreshed every 10 seconds; the time range is at the top right. On the map, squares "
@@ -115,9 +103,6 @@ ORDERS_NOW = dashboard(
         (16, [(NEWEST_ORDERS, 48)]),
     ],
     description="Orders as they come: count, pay, place, category and payment method, and the newest ones.",
-    since="now-1h",
-    until="now",
-    refresh_seconds=10,
 )
 
 # Pay per day: every panel reads running totals, which have one document per day and key.
@@ -158,18 +143,8 @@ DESTINATIONS_MAP = city_map(
     "destinations-map",
     "pay per destination",
     [
-        Layer.places(
-            "Pay per destination: larger and darker is more",
-            DISTRICTS,
-            "location",
-            colour(join_field(PER_DESTINATION, "region", "pay"), "Blues"),
-            size(join_field(PER_DESTINATION, "region", "pay"), 10, 40),
-            label("name"),
-            key="region",
-            of=PER_DESTINATION,
-            term="region",
-            metrics=[summed("pay"), summed("orders"), summed("charge")],
-            tooltip=["name", "romanised", "population"],
+        per_district(
+            "Pay per destination: larger and darker is more", PER_DESTINATION, "Blues", "pay", "orders", "charge"
         )
     ],
     description="One point per district, in the middle of its area: the pay of all its orders on the days of the time "
@@ -177,7 +152,7 @@ DESTINATIONS_MAP = city_map(
     since=LAST_WEEK,
     until=TOMORROW,
 )
-PAY_DASHBOARD = dashboard(
+PAY_DASHBOARD = daily(
     "pay-per-day",
     "pay per day",
     "**What is paid per day**, out of the running totals of the deliveries job; a late order counts in its own day. "
@@ -190,9 +165,6 @@ PAY_DASHBOARD = dashboard(
         (16, [(PER_COMPLEX_TABLE, 48)]),
     ],
     description="Running totals per day: pay, orders and delivery charge per destination, category and complex.",
-    since=LAST_WEEK,
-    until=TOMORROW,
-    refresh_seconds=10,
 )
 
 DASHBOARDS: list[SavedObject] = [ORDERS_NOW, PAY_DASHBOARD]

@@ -3,6 +3,7 @@
 from typing import Any
 
 from conf.city.places import districts
+from kibana.dashboards import LAST_HOUR, NOW
 from kibana.objects import NO_QUERY, PREFIX, Json, SavedObject, text
 
 ZOOM = 9.6  # all districts, in a panel of half a dashboard's width
@@ -67,6 +68,52 @@ def city_map(name: str, title: str, layers: list["Layer"], *, description: str, 
             "uiStateJSON": text({"isLayerTOCOpen": True, "openTOCDetails": []}),
         },
         {name: view for place, layer in enumerate(layers, start=1) for name, view in layer.references(place).items()},
+    )
+
+
+def live_map(
+    name: str,
+    title: str,
+    view: SavedObject,
+    *,
+    squares: str,
+    newest: str,
+    number: str,
+    kind: str,
+    sizes: tuple[int, int],
+    per: str,
+    by: str,
+    tooltip: list[str],
+    description: str,
+) -> SavedObject:
+    """A map of the last hour: squares with what happened in each, and the newest of each place as a point.
+
+    Args:
+        name: the end of its id.
+        title: what it shows.
+        view: the data view; `location` says where.
+        squares: what the legend says of them.
+        newest: what the legend says of the points.
+        number: the field that makes squares darker and points larger.
+        kind: the field that points are coloured by.
+        sizes: of the smallest and the largest point.
+        per: the field with one point per value.
+        by: the field with the time.
+        tooltip: fields of a point.
+        description: what the layers mean.
+    """
+    return city_map(
+        name,
+        title,
+        [
+            Layer.squares(
+                squares, view, "location", colour(f"sum_of_{number}", "Blues"), metrics=[COUNT, summed(number)]
+            ),
+            Layer.newest(newest, view, "location", kinds(kind), size(number, *sizes), per=per, by=by, tooltip=tooltip),
+        ],
+        description=f"{description} Refreshed every 10 seconds. The streets come from Elastic's map service.",
+        since=LAST_HOUR,
+        until=NOW,
     )
 
 

@@ -1,9 +1,9 @@
 """The tickets stream in Kibana: sales as they come, where they are for, and what is sold per day and district."""
 
 from kibana.city import EVERYWHERE, REGIONS
-from kibana.dashboards import LAST_WEEK, TOMORROW, dashboard, link
+from kibana.dashboards import daily, link, live
 from kibana.lens import bars, count, metric, number, shares, table, time, top
-from kibana.maps import COUNT, Layer, city_map, colour, kinds, size, summed
+from kibana.maps import live_map
 from kibana.objects import SavedObject, data_view, day_format, saved_search
 
 PLACES = len(EVERYWHERE)
@@ -50,32 +50,19 @@ NEWEST = saved_search(
     newest_by="at",
     description="Single sales and cancellations, newest first.",
 )
-VENUES_MAP = city_map(
+VENUES_MAP = live_map(
     "tickets-map",
     "ticket sales now",
-    [
-        Layer.squares(
-            "Tickets per square: the darker, the higher their prices",
-            SALES,
-            "location",
-            colour("sum_of_price", "Blues"),
-            metrics=[COUNT, summed("price")],
-        ),
-        Layer.newest(
-            "Newest sale of each venue: larger is dearer, colour is the channel",
-            SALES,
-            "location",
-            kinds("channel"),
-            size("price", 6, 18),
-            per="venue",
-            by="at",
-            tooltip=["at", "kind", "show_name", "venue", "seat", "price", "channel"],
-        ),
-    ],
-    description="Squares: sales and cancellations by their venue. Points: the newest of each venue. Refreshed every "
-    "10 seconds. The streets come from Elastic's map service.",
-    since="now-1h",
-    until="now",
+    SALES,
+    squares="Tickets per square: the darker, the higher their prices",
+    newest="Newest sale of each venue: larger is dearer, colour is the channel",
+    number="price",
+    kind="channel",
+    sizes=(6, 18),
+    per="venue",
+    by="at",
+    tooltip=["at", "kind", "show_name", "venue", "seat", "price", "channel"],
+    description="Squares: sales and cancellations by their venue. Points: the newest of each venue.",
 )
 PER_DAY = bars(
     "tickets-revenue-per-day",
@@ -96,7 +83,7 @@ PER_REGION_TABLE = table(
         metric("sum", "cancelled", "Cancelled"),
     ],
 )
-TICKETS_NOW = dashboard(
+TICKETS_NOW = live(
     "tickets-now",
     "ticket sales now",
     "**Ticket sales of the last hour**, refreshed every 10 seconds; the time range is at the top right. Cancellations "
@@ -110,11 +97,8 @@ TICKETS_NOW = dashboard(
         (16, [(NEWEST, 48)]),
     ],
     description="Ticket sales as they come: count, shows, places and channels.",
-    since="now-1h",
-    until="now",
-    refresh_seconds=10,
 )
-TICKETS_PER_DAY = dashboard(
+TICKETS_PER_DAY = daily(
     "tickets-per-day",
     "ticket sales per day",
     "**Ticket sales per day and district**, out of the running totals; a late sale counts in its own day, and what is "
@@ -122,9 +106,6 @@ TICKETS_PER_DAY = dashboard(
     f"More: {link('tickets-now', 'ticket sales now')} · {link('pay-per-day', 'pay per day')}",
     [(14, [(PER_DAY, 48)]), (16, [(PER_REGION_TABLE, 48)])],
     description="Running totals per day: tickets sold and cancelled, and revenue, per district.",
-    since=LAST_WEEK,
-    until=TOMORROW,
-    refresh_seconds=10,
 )
 
 DASHBOARDS: list[SavedObject] = [TICKETS_NOW, TICKETS_PER_DAY]

@@ -3,7 +3,6 @@
 Nothing here uses the job's code: the bodies are written, and the tables recomputed, from docs/streams/carbon.md alone.
 """
 
-import base64
 import contextlib
 import json
 import random
@@ -21,7 +20,6 @@ from psycopg2 import sql
 
 from conf.city import places
 from conf.settings import Settings, load
-from control import jobs
 from control.cluster import Cluster
 from sinks import elasticsearch, kafka, postgres
 from tests import slate
@@ -454,11 +452,6 @@ def dead_letters(settings: Settings, topic: str) -> list[dict[str, Any]]:
     return slate.by_key(settings, kafka.dead_letter_topic(topic))
 
 
-def raw(letter: dict[str, Any]) -> bytes | None:
-    """The record a dead letter was made of."""
-    return None if letter["raw_base64"] is None else base64.b64decode(letter["raw_base64"])
-
-
 def clean_slate(settings: Settings) -> None:
     """No job, empty topics, tables and index."""
     slate.without_job(settings, JOB)
@@ -474,13 +467,8 @@ def running(settings: Settings, before: Callable[[], None] = lambda: None) -> It
     """The job from a clean slate, after `before` has filled the topics; cancelled at the end."""
     clean_slate(settings)
     before()
-    job = jobs.submit(settings, JOB, fresh=True)
-    try:
+    with slate.running(settings, JOB) as job:
         yield job
-    finally:
-        cluster = Cluster(settings.flink.url)
-        if left := cluster.running(JOB):
-            cluster.cancel(left)
 
 
 def settings() -> Settings:

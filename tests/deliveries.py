@@ -1,30 +1,24 @@
 """What tests of the whole deliveries job share: a clean slate, the generator, and the check of every promise."""
 
-import base64
 import contextlib
 import json
-import signal
-import subprocess
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from kafka import KafkaProducer
 
-from conf.settings import ROOT, Settings, load
+from conf.settings import Settings, load
 from conf.streams import DELIVERIES
-from control import jobs
-from control.cluster import Cluster
 from control.reconcile import await_agreement
 from generators.deliveries.orders import Plan
-from generators.manifest import read_manifest
 from sinks import elasticsearch, kafka, postgres
 from tests import slate
+from tests.generator import Generator
 
 (TOPIC,) = DELIVERIES.topics
 LEDGER = "delivery_information"
@@ -48,47 +42,9 @@ def clean_slate(settings: Settings) -> None:
             client.options(ignore_status=404).indices.delete(index=index)
 
 
-class Generator:
-    """The order generator as a process of its own."""
-
-    def __init__(self, manifest: Path, **options: object) -> None:
-        self.manifest = manifest
-        flags = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
-        command = [sys.executable, "-m", "generators.deliveries", "--no-day-curve", f"--manifest={manifest}", *flags]
-        self._log = manifest.with_suffix(".log")
-        with self._log.open("w") as log:
-            self.process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def stop(self, seconds: float) -> None:
-        """End it in good order: all that it has sent is acknowledged."""
-        self.process.send_signal(signal.SIGINT)
-        self.finish(seconds)
-
-    def finish(self, seconds: float) -> None:
-        """Wait until it has produced everything."""
-        assert self.process.wait(seconds) == 0, self._log.read_text()
-
-    def produced(self) -> tuple[set[str], Counter[str], int]:
-        """The valid ids, how many malformed records of each kind, and how many repeats."""
-        valid: list[str] = []
-        malformed: Counter[str] = Counter()
-        repeats = 0
-        for kind, key, reason in read_manifest(self.manifest):
-            if kind == "valid":
-                valid.append(key)
-            elif kind == "malformed":
-                malformed[reason] += 1
-            else:
-                repeats += 1
-        assert len(valid) == len(set(valid))
-        return set(valid), malformed, repeats
+def generator(manifest: Path, **options: object) -> Generator:
+    """The order generator, at a rate that is the same all day."""
+    return Generator(DELIVERIES, manifest, day_curve=False, **options)
 
 
 def dead_letters(settings: Settings) -> list[dict[str, object]]:
@@ -122,18 +78,18 @@ def staged_tables(settings: Settings) -> int:
 
 def assert_every_promise(settings: Settings, generator: Generator, *, seconds: float) -> None:
     """Drain the job, then hold tables, documents and dead letters against what was produced."""
-    valid, malformed, repeats = generator.produced()
+    valid, produced = generator.valid(), generator.produced()
     report = await_agreement(settings, TOPIC, seconds)
     ids = ledger_ids(settings)
     assert set(ids) == valid, f"{len(valid - set(ids))} orders missing, {len(set(ids) - valid)} too many"
     assert len(ids) == len(valid)
     assert not any(report.totals.values()), report.totals
-    assert report.repeats == repeats
+    assert report.repeats == produced["repeat"]
     assert document_ids(settings) == valid
 
     letters = dead_letters(settings)
     places = Counter((letter["topic"], letter["partition"], letter["offset"]) for letter in letters)
-    assert len(letters) == sum(malformed.values()), report.dead_letters
+    assert len(letters) == produced["malformed"], report.dead_letters
     assert max(places.values(), default=1) == 1, "a dead letter came twice"
     assert all(letter["reason"] for letter in letters)
 
@@ -146,13 +102,8 @@ def assert_every_promise(settings: Settings, generator: Generator, *, seconds: f
 def running(settings: Settings, *, parallelism: int | None = None) -> Iterator[str]:
     """The job from a clean slate; cancelled at the end."""
     clean_slate(settings)
-    job = jobs.submit(settings, TOPIC, parallelism=parallelism, fresh=True)
-    try:
+    with slate.running(settings, TOPIC, parallelism=parallelism) as job:
         yield job
-    finally:
-        cluster = Cluster(settings.flink.url)
-        if left := cluster.running(TOPIC):
-            cluster.cancel(left)
 
 
 def send(settings: Settings, *values: bytes | None, key: bytes = b"k") -> None:
@@ -162,12 +113,6 @@ def send(settings: Settings, *values: bytes | None, key: bytes = b"k") -> None:
     ) as producer:
         for value in values:
             producer.send(TOPIC, value, key).get(30)
-
-
-def raw(letter: dict[str, object]) -> bytes | None:
-    """The record a dead letter was made of."""
-    encoded = letter["raw_base64"]
-    return None if encoded is None else base64.b64decode(str(encoded))
 
 
 def settings() -> Settings:

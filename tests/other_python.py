@@ -30,8 +30,8 @@ def is_complete(python: str, version: str) -> bool:
     return done.returncode == 0 and done.stdout.strip() == version
 
 
-def main() -> int:
-    """Run the unit tests on the other Python; without one, say so."""
+def main(tests: list[str]) -> int:
+    """Run these tests on the other Python; without one, say so."""
     own = "{}.{}".format(*sys.version_info)
     other = "3.12" if own == "3.11" else "3.11"
     python = next((python for python in interpreters(other) if is_complete(python, other)), None)
@@ -45,7 +45,7 @@ def main() -> int:
         subprocess.run([UV, "venv", "--quiet", "--python", python, venv], check=True)
     locks = ["-r", "requirements.lock", "-r", "requirements-dev.lock"]
     install = [UV, "pip", "install", "--python", its_python, "--require-hashes", *locks]
-    for command in (install, [its_python, "-m", "pytest", "tests/unit"]):
+    for command in (install, [its_python, "-m", "pytest", *tests]):
         code = subprocess.run(command, cwd=ROOT, check=False).returncode
         if code:
             return code
@@ -53,4 +53,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -132,7 +132,7 @@ class Polling:
         quick = {"timeout_seconds": 20, "put_off_seconds": 1, "longest_pause_seconds": 1, **settings}
         chosen = {f"CITYSTREAM__POLLERS__{name.upper()}": str(value) for name, value in quick.items()}
         return subprocess.Popen(
-            [sys.executable, "-m", "generators.pollers", *arguments],
+            [sys.executable, "-m", "generators.pollers.carbon", *arguments],
             cwd=ROOT,
             env={
                 **os.environ,

@@ -1,13 +1,14 @@
-"""A clean slate on the suite's own stack: what tests of any job start from."""
+"""A clean slate on the suite's own stack, and a job that runs from it: what tests of any job start from."""
 
+import base64
 import contextlib
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from conf.settings import Settings
-from control import reading
+from control import jobs, reading
 from control.cluster import Cluster
 from sinks import kafka
 
@@ -41,9 +42,26 @@ def with_empty_topics(settings: Settings, topics: Iterable[str]) -> None:
     kafka.create_topics(settings)
 
 
+@contextlib.contextmanager
+def running(settings: Settings, name: str, *, parallelism: int | None = None) -> Iterator[str]:
+    """The job from the beginning of its topics; cancelled at the end."""
+    job = jobs.submit(settings, name, parallelism=parallelism, fresh=True)
+    try:
+        yield job
+    finally:
+        cluster = Cluster(settings.flink.url)
+        if left := cluster.running(name):
+            cluster.cancel(left)
+
+
 def by_key(settings: Settings, topic: str) -> list[dict[str, Any]]:
     """The JSON objects of a topic, one of each key: what was written again after a failure has the same one."""
     found: dict[bytes, dict[str, Any]] = {}
     with reading.Reader(settings, [topic]) as reader:
         reader.read(lambda record: found.setdefault(record.key, json.loads(record.value)))
     return list(found.values())
+
+
+def raw(letter: dict[str, Any]) -> bytes | None:
+    """The record a dead letter was made of."""
+    return None if letter["raw_base64"] is None else base64.b64decode(letter["raw_base64"])

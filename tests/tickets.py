@@ -2,29 +2,25 @@
 
 import contextlib
 import json
-import signal
-import subprocess
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from kafka import KafkaProducer
 
 from conf.city.venues import venues
-from conf.settings import ROOT, Settings, load
+from conf.settings import Settings, load
 from conf.streams import TICKETS
-from control import jobs, reading
-from control.cluster import Cluster
+from control import reading
 from control.reconcile import await_agreement
-from generators.manifest import read_manifest
 from generators.tickets.sales import Plan
 from sinks import elasticsearch, kafka, postgres
 from tests import slate
+from tests.generator import Generator
 
 JOB = TICKETS.name
 ALERTS = f"{JOB}.alerts"
@@ -49,13 +45,8 @@ def clean_slate(settings: Settings) -> None:
 def running(settings: Settings, *, parallelism: int | None = None) -> Iterator[str]:
     """The job from a clean slate; cancelled at the end."""
     clean_slate(settings)
-    job = jobs.submit(settings, JOB, parallelism=parallelism, fresh=True)
-    try:
+    with slate.running(settings, JOB, parallelism=parallelism) as job:
         yield job
-    finally:
-        cluster = Cluster(settings.flink.url)
-        if left := cluster.running(JOB):
-            cluster.cancel(left)
 
 
 class Sent(NamedTuple):
@@ -86,36 +77,9 @@ def send(settings: Settings, *records: Sent) -> None:
             future.get(30)
 
 
-class Generator:
-    """The generator of sales as a process of its own."""
-
-    def __init__(self, manifest: Path, **options: object) -> None:
-        self.manifest = manifest
-        flags = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
-        command = [sys.executable, "-m", "generators.tickets", f"--manifest={manifest}", *flags]
-        self._log = manifest.with_suffix(".log")
-        with self._log.open("w") as log:
-            self.process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def stop(self, seconds: float) -> None:
-        """End it in good order: all that it has sent is acknowledged."""
-        self.process.send_signal(signal.SIGINT)
-        self.finish(seconds)
-
-    def finish(self, seconds: float) -> None:
-        """Wait until it has produced everything."""
-        assert self.process.wait(seconds) == 0, self._log.read_text()
-
-    def produced(self) -> Counter[str]:
-        """How many records of each kind."""
-        return Counter(kind for kind, _, _ in read_manifest(self.manifest))
+def generator(manifest: Path, **options: object) -> Generator:
+    """The generator of sales."""
+    return Generator(TICKETS, manifest, **options)
 
 
 def query(settings: Settings, text: str) -> list[tuple[Any, ...]]:

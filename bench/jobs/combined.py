@@ -22,7 +22,7 @@ def main(*, deduplicate: bool) -> None:
     env, tables = environment(settings)
     brokers = settings.kafka.bootstrap_servers
     source(tables, "deliveries/source", topic="deliveries", brokers=brokers, group="bench", bounded="latest-offset")
-    judged = rows(tables, "deliveries/judged")
+    judged = rows(tables, "deliveries/rules")
     orders, _ = part(judged, time="ordered_at", late_after_seconds=600, name="bench")
     tables.create_temporary_view("orders", orders)
     sums = list(ORDERS.sums)

@@ -1,1 +1,1 @@
-"""What calls the public APIs and feeds Kafka: complexes, their energy use, and the weather."""
+"""What calls the public APIs and feeds Kafka: a folder per stream, and what all pollers do."""

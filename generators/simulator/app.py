@@ -1,5 +1,7 @@
 """The HTTP shell: every service that is simulated, and `/simulator/...` to look in and to make trouble."""
 
+import importlib
+import pkgutil
 from datetime import date
 from zoneinfo import ZoneInfo
 
@@ -7,11 +9,8 @@ from fastapi import FastAPI
 from pydantic import BaseModel, ConfigDict, Field
 
 from conf.settings import Simulator, Trouble
-from generators.simulator import carbon, events, kakao
+from generators import simulator
 from generators.simulator.gateway import Simulation
-
-# Each adds its paths; a new service is one more line.
-SERVICES = (carbon.add, kakao.add, events.add)
 
 
 class Limits(BaseModel):
@@ -35,8 +34,11 @@ def create(chosen: Simulator, time_zone: str) -> FastAPI:
     """The application."""
     app = FastAPI(title="Citystream simulator: public APIs with synthetic data", docs_url="/simulator/docs")
     simulation = Simulation(chosen, ZoneInfo(time_zone))
-    for add in SERVICES:
-        add(app, simulation)
+    # A service is a module or a folder with an `add`: it adds its paths.
+    for found in pkgutil.iter_modules(simulator.__path__, f"{simulator.__name__}."):
+        module = importlib.import_module(found.name)
+        if hasattr(module, "add"):
+            module.add(app, simulation)
     _add_simulator(app, simulation)
     return app
 

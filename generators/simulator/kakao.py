@@ -1,4 +1,4 @@
-"""Kakao Local: the position of an address, and the address of a position."""
+"""Kakao Local: its gateway, and the address of a position. The position of an address is of who knows addresses."""
 
 import json
 from random import Random
@@ -6,8 +6,7 @@ from typing import Annotated
 
 from fastapi import FastAPI, Header, Response
 
-from conf.city.places import complexes
-from generators.simulator.carbon.services import World, areas, basis_item, road_address
+from conf.settings import Simulator
 from generators.simulator.gateway import Body, Provider, Refusal, Simulation
 from geo.regions import regions
 
@@ -22,84 +21,54 @@ _REFUSALS: dict[Refusal, tuple[int, int, str]] = {
     "rate": (429, -10, "API limit has been exceeded."),
     "quota": (400, -10, "API limit has been exceeded."),
 }
+Authorization = Annotated[str, Header()]
 
 
 def add(app: FastAPI, simulation: Simulation) -> None:
     """Add the service to the application."""
-    world = World(simulation.chosen.seed, simulation.chosen.first_month)
-    # Kakao publishes no rate.
-    provider = Provider(simulation.chosen.kakao_keys, is_rated=False, refuse=_refuse, fail=_fail)
-
-    @app.get("/v2/local/search/address.json")
-    async def address(query: str = "", authorization: Annotated[str, Header()] = "") -> Response:
-        """The position of an address."""
-
-        def body() -> Body:
-            if not query:
-                return _error(400, -2, "query parameter required")
-            documents = geocoded(world, query)
-            count = {"total_count": len(documents), "pageable_count": len(documents), "is_end": True}
-            return Body(json.dumps({"meta": count, "documents": documents}, ensure_ascii=False).encode())
-
-        key = authorization.removeprefix("KakaoAK ").strip()
-        return await simulation.answer(provider, "address", key, query, body)
+    gateway = provider(simulation.chosen)
 
     @app.get("/v2/local/geo/coord2address.json")
-    async def coord2address(x: str = "", y: str = "", authorization: Annotated[str, Header()] = "") -> Response:
+    async def coord2address(x: str = "", y: str = "", authorization: Authorization = "") -> Response:
         """The address of a position, in WGS84 degrees."""
 
         def body() -> Body:
             try:
                 lon, lat = float(x), float(y)
             except ValueError:
-                return _error(400, -2, "x and y parameters required")
+                return error(400, -2, "x and y parameters required")
             if not (-180 <= lon <= 180 and -90 <= lat <= 90):
-                return _error(400, -2, "x or y out of range")
+                return error(400, -2, "x or y out of range")
             documents = addressed(lon, lat)
             found = {"meta": {"total_count": len(documents)}, "documents": documents}
             return Body(json.dumps(found, ensure_ascii=False).encode())
 
-        key = authorization.removeprefix("KakaoAK ").strip()
-        return await simulation.answer(provider, "coord2address", key, f"{x},{y}", body)
+        return await simulation.answer(gateway, "coord2address", key(authorization), f"{x},{y}", body)
 
 
-def _error(status: int, number: int, message: str) -> Body:
+def provider(chosen: Simulator) -> Provider:
+    """The gateway, with its keys; Kakao publishes no rate."""
+    return Provider(chosen.kakao_keys, is_rated=False, refuse=_refuse, fail=_fail)
+
+
+def key(authorization: str) -> str:
+    """The key in a header."""
+    return authorization.removeprefix("KakaoAK ").strip()
+
+
+def error(status: int, number: int, message: str) -> Body:
+    """An error, as the service writes it."""
     return Body(json.dumps({"code": number, "msg": message}).encode(), str(number), status=status)
 
 
 def _refuse(refusal: Refusal) -> tuple[str, Response]:
-    refused = _error(*_REFUSALS[refusal])
+    refused = error(*_REFUSALS[refusal])
     return refused.code, refused.response
 
 
 def _fail(*_: object) -> tuple[str, Response]:
-    failed = _error(400, -1, "temporary failure")
+    failed = error(400, -1, "temporary failure")
     return failed.code, failed.response
-
-
-def geocoded(world: World, query: str) -> list[dict[str, object]]:
-    """Kakao's documents for an address: none or one."""
-    found = next(
-        (place for place in complexes() if query in (road_address(place), basis_item(world, place)["kaptAddr"])),
-        None,
-    )
-    if found is None or not world.traits(found).has_known_address:
-        return []
-    lon, lat = f"{found.lon}", f"{found.lat}"
-    code = found.region + world.traits(found).dong
-    sido, sigungu, dong, _ = areas(found)
-    region = {"region_1depth_name": sido, "region_2depth_name": sigungu, "region_3depth_name": dong}
-    address = {"address_name": query, **region, "b_code": code, "h_code": code, "x": lon, "y": lat}
-    return [
-        {
-            "address_name": query,
-            "address_type": "ROAD_ADDR",
-            "x": lon,
-            "y": lat,
-            "address": address,
-            "road_address": None,
-        }
-    ]
 
 
 def addressed(lon: float, lat: float) -> list[dict[str, object]]:

@@ -109,7 +109,7 @@ def _arguments(context: Context, process: str) -> str:
     Raises:
         StackError: the memory that conf/flink.yaml gives the process doesn't add up.
     """
-    folder, written = _configuration_folder(context), configuration(context)
+    folder = _configuration_folder(context)
     libraries = sorted(_libraries(context).glob("*.jar"))
     memory, main_class = _PROCESSES[process]
     command = [
@@ -128,16 +128,9 @@ def _arguments(context: Context, process: str) -> str:
         msg = f"Flink refuses {TUNABLE.name} for its {process}: {reasons[0] if reasons else done.stderr.strip()}"
         raise StackError(msg)
     sizes, settings = (line.split() for line in answer)
-    logging = (folder / "log4j-console.properties").as_uri()
-    options = [written.get(name, "") for name in (_JAVA_OPTIONS, f"env.java.opts.{process}")]
-    if context.java.version in _SECURITY_MANAGER_ASKED_FOR:
-        options.append("-Djava.security.manager=allow")
     arguments = [
         *sizes,
-        "-XX:+IgnoreUnrecognizedVMOptions",
-        f"-javaagent:{_agent(context)}",
-        *shlex.split(" ".join(options)),
-        f"-Dlog4j.configurationFile={logging}",
+        *java_options(context, process),
         "-classpath",
         os.pathsep.join(map(str, libraries)),
         main_class,
@@ -147,6 +140,21 @@ def _arguments(context: Context, process: str) -> str:
     ]
     quoted = (argument.replace("\\", "\\\\").replace('"', '\\"') for argument in arguments)
     return "".join(f'"{argument}"\n' for argument in quoted)
+
+
+def java_options(context: Context, process: str) -> list[str]:
+    """A process's options of Java, besides those of its memory."""
+    written = configuration(context)
+    options = [written.get(name, "") for name in (_JAVA_OPTIONS, f"env.java.opts.{process}")]
+    if context.java.version in _SECURITY_MANAGER_ASKED_FOR:
+        options.append("-Djava.security.manager=allow")
+    logging = (_configuration_folder(context) / "log4j-console.properties").as_uri()
+    return [
+        "-XX:+IgnoreUnrecognizedVMOptions",
+        f"-javaagent:{_agent(context)}",
+        *shlex.split(" ".join(options)),
+        f"-Dlog4j.configurationFile={logging}",
+    ]
 
 
 def services(context: Context) -> Iterator[Service]:

@@ -14,8 +14,7 @@ import pytest
 from conf.city import places
 from conf.settings import Settings
 from generators.simulator.carbon import energy
-from generators.simulator.carbon.services import World, road_address
-from generators.simulator.kakao import geocoded
+from generators.simulator.carbon.services import World, geocoded, road_address
 from tests import carbon, pollers
 from tests.chaos.test_carbon import SECONDS, kill
 

@@ -95,7 +95,7 @@ def test_nothing_is_lost_or_doubled_whatever_is_killed(
 
     with (
         deliveries.running(settings, parallelism=2),
-        deliveries.Generator(
+        deliveries.generator(
             tmp_path / "manifest",
             rate=RATE,
             seed=dice.randrange(2**31),

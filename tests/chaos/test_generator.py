@@ -26,7 +26,7 @@ def test_a_generator_goes_on_through_the_loss_of_a_broker(brokers: str, topic: s
     def acknowledged() -> int:
         return sum(1 for _ in read_manifest(manifest)) if manifest.exists() else 0
 
-    with deliveries.Generator(manifest, topic=topic, rate=2_000, malformed_share=0, late_share=0) as generator:
+    with deliveries.generator(manifest, topic=topic, rate=2_000, malformed_share=0, late_share=0) as generator:
         slate.await_that(acknowledged, 60, "the first orders are acknowledged")
         killed = stack.require("kafka-1").pid
         os.kill(killed, signal.SIGKILL)

@@ -42,7 +42,7 @@ def test_an_outage_loses_nothing(server: str, tmp_path: Path) -> None:
     cluster = Cluster(settings.flink.url)
     with (
         deliveries.running(settings) as job,
-        deliveries.Generator(
+        deliveries.generator(
             tmp_path / "manifest", rate=RATE, count=RATE * (AWAY_SECONDS + 45), seed=11, malformed_share=0.05
         ) as generator,
     ):

@@ -55,7 +55,7 @@ def test_a_burst_is_counted_once_through_a_kill_and_a_rescale(
     dice = random.Random(os.environ.get("CITYSTREAM_CHAOS_SEED", "1"))
     with (
         tickets.running(settings, parallelism=2),
-        tickets.Generator(
+        tickets.generator(
             tmp_path / "manifest",
             rate=RATE,
             seed=dice.randrange(2**31),
@@ -84,7 +84,7 @@ def test_a_burst_is_counted_once_through_a_kill_and_a_rescale(
         began = time.monotonic()
         # Alarms wait until all that was written before has come: what comes next says so.
         calm = {"rate": 10, "seed": 1, "count": 200, "burst_every_seconds": 0, "oversold_share": 0}
-        with tickets.Generator(tmp_path / "manifest", **calm) as more:
+        with tickets.generator(tmp_path / "manifest", **calm) as more:
             more.finish(120)
         found = tickets.assert_every_promise(settings, generator, seconds=300)
     with capsys.disabled():

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from tests import deliveries
+from tests import slate
 from tests.integration.conftest import Outcome
 from tests.integration.orders import BAD
 
@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.elasticsearch
 @pytest.mark.parametrize("name", BAD)
 def test_bad_record_is_one_dead_letter(outcome: Outcome, name: str) -> None:
     value, reason = BAD[name]
-    letters = [letter for letter in outcome.letters if deliveries.raw(letter) == value]
+    letters = [letter for letter in outcome.letters if slate.raw(letter) == value]
     assert [letter["reason"] for letter in letters] == [reason]
     assert letters[0]["topic"] == "deliveries"
     assert isinstance(letters[0]["offset"], int)

@@ -151,7 +151,7 @@ def test_every_bad_record_is_one_dead_letter_with_its_bytes(history: History) ->
         lambda: len(carbon.dead_letters(settings, "energy.usage")) >= len(BAD), SECONDS, "the dead letters are there"
     )
     letters = carbon.dead_letters(settings, "energy.usage")
-    assert sorted((str(carbon.raw(letter)), letter["reason"]) for letter in letters) == sorted(
+    assert sorted((str(slate.raw(letter)), letter["reason"]) for letter in letters) == sorted(
         (str(value), reason) for value, reason in BAD.values()
     )
     assert all(letter["topic"] == "energy.usage" and letter["detail"] is not None for letter in letters)

@@ -94,7 +94,7 @@ def nodes(settings: Settings) -> dict[str, int | None]:
 def assert_letters(read: Callable[[], list[dict[str, object]]], values: dict[str, bytes]) -> None:
     """Each of these records is a dead letter, with its bytes."""
     slate.await_that(lambda: len(read()) >= len(values), SECONDS, "the dead letters are there")
-    found = {deliveries.raw(letter) for letter in read()}
+    found = {slate.raw(letter) for letter in read()}
     assert [name for name, value in values.items() if value not in found] == []
 
 

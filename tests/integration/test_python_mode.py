@@ -19,7 +19,7 @@ def test_threads_keep_every_promise_and_processes_refuse_their_state(
     settings = deliveries.settings()
     with (
         deliveries.running(settings),
-        deliveries.Generator(tmp_path / "manifest", rate=2000, count=20_000, malformed_share=0.01) as generator,
+        deliveries.generator(tmp_path / "manifest", rate=2000, count=20_000, malformed_share=0.01) as generator,
     ):
         jobs.stop(settings, deliveries.TOPIC)
         jobs.resume(settings, deliveries.TOPIC)

@@ -13,7 +13,7 @@ from conf.settings import Settings
 from control.cluster import Cluster
 from control.reconcile import Report, await_agreement
 from sinks import elasticsearch
-from tests import deliveries, slate, tickets
+from tests import slate, tickets
 from tests.tickets import Sent
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.elasticsearch, pytest.mark.flink]
@@ -168,7 +168,7 @@ def outcome(servers: None, _quick_checkpoints: None) -> Iterator[Outcome]:
 @pytest.mark.parametrize("name", BAD)
 def test_bad_record_is_one_dead_letter(outcome: Outcome, name: str) -> None:
     value, reason = BAD[name]
-    letters = [letter for letter in outcome.letters if deliveries.raw(letter) == value]
+    letters = [letter for letter in outcome.letters if slate.raw(letter) == value]
     assert [letter["reason"] for letter in letters] == [reason]
 
 

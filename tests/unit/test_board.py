@@ -7,6 +7,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.testclient import TestClient
 
 from board import app, forecast
+from board.__main__ import parts
 from board.forecast import Known, Ready, nearest
 from forecast.forecaster import Forecaster
 from forecast.rolling import replay
@@ -23,7 +24,7 @@ def known() -> Known:
 
 
 def create(known: Known, refresh: Callable[[Known], None] | None = None) -> FastAPI:
-    return app.create(forecast.part(known, refresh))
+    return app.create(forecast.answering(known, refresh))
 
 
 @pytest.fixture
@@ -90,7 +91,7 @@ def test_errors_have_one_form(known: Known, method: str, path: str, status: int)
     async def fail() -> None:
         raise KeyError
 
-    whole = app.create(forecast.part(known), app.Part("", "", broken))
+    whole = app.create(forecast.answering(known), app.Part("", "", broken))
     answer = TestClient(whole, raise_server_exceptions=False).request(method, path)
     assert answer.status_code == answer.json()["status"] == status
     assert answer.headers["content-type"] == "application/problem+json"
@@ -156,3 +157,7 @@ def test_the_interface_is_described(client: TestClient) -> None:
     paths = client.get("/openapi.json").json()["paths"]
     assert set(paths) == {"/forecast", "/health", "/models/current"}
     assert {"404", "422", "503"} <= set(paths["/forecast"]["get"]["responses"])
+
+
+def test_every_part_is_found() -> None:
+    assert {part.title for part in parts()} >= {"Coordinates", "Forecast"}

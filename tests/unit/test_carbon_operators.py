@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pyflink.datastream import OutputTag
 
 from jobs.carbon import known_factors
-from jobs.operators.emissions import PerComplex, PerMonth
+from jobs.operators.carbon.emissions import PerComplex, PerMonth
 from jobs.rules import newest
 from jobs.rules.carbon import complexes, energy, weather
 from tests.carbon import History

@@ -15,8 +15,8 @@ from jobs import carbon
 from jobs.flow.decode import Decode
 from jobs.flow.gather import Newest
 from jobs.flow.totals import Fold
-from jobs.operators.emissions import PerComplex, PerMonth
-from jobs.operators.forecasts import ForecastAhead
+from jobs.operators.carbon.emissions import PerComplex, PerMonth
+from jobs.operators.carbon.forecasts import ForecastAhead
 from jobs.rules.carbon import complexes, energy, weather
 from tests.carbon import body
 

@@ -331,7 +331,7 @@ BROKEN: list[tuple[Check, str, str, str]] = [
     (missing_files, ".dockerignore", "!sql\n", ""),
     (missing_volumes, "docker-compose.yml", "grafana:/var/lib/grafana", "graphana:/var/lib/grafana"),
     (missing_commands, "docker-compose.yml", "[sinks.prepare]", "[sinks.prepared]"),
-    (missing_commands, "docker-compose.yml", "generators.pollers backfill", "generators.poller backfill"),
+    (missing_commands, "docker-compose.yml", "generators.pollers.carbon backfill", "generators.poller backfill"),
     (missing_commands, "docker-compose.yml", "stack.container, zookeeper", "stack.containers, zookeeper"),
     (missing_commands, "docker-compose.yml", "ensure, carbon]", "ensure, carbons]"),
     (missing_commands, "docker-compose.yml", "[CMD, pg_isready", "[CMD, pg_ready"),
@@ -388,7 +388,7 @@ BROKEN: list[tuple[Check, str, str, str]] = [
     (unserved_streams, "docker-compose.yml", "submit-carbon:", "submit-emission:"),
     (unserved_streams, "docker-compose.yml", "ensure, deliveries]", "ensure, carbon]"),
     (unserved_streams, "docker-compose.yml", "command: [generators.deliveries]", "command: [generators.simulator]"),
-    (unserved_streams, "docker-compose.yml", "python -m generators.pollers", "python -m generators.simulator"),
+    (unserved_streams, "docker-compose.yml", "python -m generators.pollers.carbon", "python -m generators.simulator"),
     (unscraped, "conf/prometheus/prometheus.yaml", "jobmanager:9249", "job-manager:9249"),
 ]
 CHECKS = list(dict.fromkeys(check for check, *_ in BROKEN))

@@ -14,7 +14,7 @@ from forecast.forecaster import Forecaster
 from forecast.rolling import replay
 from forecast.store import Store
 from forecast.weather import Weather
-from jobs.operators.forecasts import LOOK_MS, REMEMBERED_DAYS, ForecastAhead
+from jobs.operators.carbon.forecasts import LOOK_MS, REMEMBERED_DAYS, ForecastAhead
 from tests.emission import City, city
 
 

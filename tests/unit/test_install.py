@@ -149,6 +149,6 @@ def test_without_another_python_the_run_says_so(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(other_python, "interpreters", lambda version: iter(["no-such-program"]))
-    assert other_python.main() == 0
+    assert other_python.main(["tests/unit"]) == 0
     own, other = ("3.11", "3.12") if sys.version_info[:2] == (3, 11) else ("3.12", "3.11")
     assert capsys.readouterr().out == f"Python {other} is not here: unit tests ran on {own} only\n"

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from conf.city import places
 from conf.settings import Simulator, Trouble, load
-from generators.simulator import app, envelopes, kakao
+from generators.simulator import app, envelopes
 from generators.simulator.carbon import energy, services, weather
 from generators.simulator.carbon.services import World
 from generators.simulator.gateway import Gateway
@@ -247,7 +247,7 @@ class TestShapes:
 
     def test_kakao_knows_most_addresses(self) -> None:
         for place in PLACES:
-            documents = kakao.geocoded(WORLD, services.road_address(place))
+            documents = services.geocoded(WORLD, services.road_address(place))
             assert bool(documents) == WORLD.traits(place).has_known_address
             assert not documents or (documents[0]["x"], documents[0]["y"]) == (f"{place.lon}", f"{place.lat}")
         assert 0 < sum(not WORLD.traits(place).has_known_address for place in PLACES) < 15

@@ -18,7 +18,7 @@ import yaml
 from rich.console import Console
 
 from conf import factors
-from conf.settings import Stack, load
+from conf.settings import ROOT, Stack, load
 from conf.streams import STREAMS
 from conf.templates import templates
 from control.facts import Facts
@@ -202,9 +202,8 @@ class TestConfiguration:
     def test_the_security_manager_is_asked_for_where_java_wants_it(
         self, context: Context, version: int, asked: bool
     ) -> None:
-        flink.prepare(replace(context, java=replace(preflight.java(), version=version)))
-        written = (context.layout.generated / "flink" / "jobmanager.arguments").read_text(encoding="utf-8")
-        assert ('"-Djava.security.manager=allow"' in written.splitlines()) is asked
+        options = flink.java_options(replace(context, java=Java(Path("/java"), version)), "jobmanager")
+        assert ("-Djava.security.manager=allow" in options) is asked
 
     def test_memory_that_does_not_add_up_is_one_sentence(
         self, context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -250,6 +249,12 @@ class TestConfiguration:
         layout.directory.chmod(0o755)
         close(layout)
         assert {stat.S_IMODE(folder.stat().st_mode) for folder in (layout.directory, layout.data)} == {0o700}
+
+    def test_pages_name_services_that_are_there(self, context: Context) -> None:
+        pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+        named = {name for page in pages for name in re.findall(r"SERVICE=([\w-]+)", page.read_text(encoding="utf-8"))}
+        assert "deliveries-generator" in named
+        assert named - {service.name for service in all_services(context)} == set()
 
     def test_clients_are_told_the_addresses_that_the_settings_know(self, context: Context) -> None:
         told = addresses(context)

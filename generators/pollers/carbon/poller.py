@@ -10,16 +10,16 @@ from kafka import KafkaProducer
 
 from apis import calendar, data_go_kr, kakao
 from apis.answers import UnreadableError
-from apis.client import Client, Clock, Fetched, GivenUpError, Patience, PutOffError, milliseconds
+from apis.client import Clock, Fetched, GivenUpError, PutOffError, milliseconds
 from apis.data_go_kr import Answer, Item
 from apis.endpoints import Call
 from apis.kakao import Position
 from conf.settings import Settings
+from generators.pollers import poller
 from generators.pollers.carbon import checks, messages, plan
 from generators.pollers.carbon.estimates import Estimate, estimates
 from generators.pollers.carbon.messages import COMPLEXES, ENERGY, WEATHER
 from generators.pollers.carbon.plan import Calls, Days, Month, Period
-from generators.pollers.engine import Engine
 from generators.pollers.report import Report
 from generators.pollers.state import Message, Outcome, State
 
@@ -29,23 +29,11 @@ PARTS: tuple[Part, ...] = ("complexes", "energy", "weather")
 _WEATHER_AGAIN = timedelta(hours=1)
 
 
-class Poller:
+class Poller(poller.Poller):
     """One run.
-
-    Args:
-        settings: All settings.
-        state: What is known, and the spool.
-        producer: Where messages go; None: nothing may be fetched, only reckoned.
-        clock: The time.
-        report: What it says.
-        waits: Whether to wait for the next day's quota; otherwise what needs it is left for the next run.
 
     Attributes:
         calls: The operations it may call.
-        engine: Whatever is in the way of it.
-
-    Raises:
-        ApiError: addresses and keys don't go together.
     """
 
     def __init__(
@@ -58,27 +46,9 @@ class Poller:
         *,
         waits: bool = True,
     ) -> None:
+        super().__init__(settings, state, producer, clock, report, waits=waits, unreadable=self._keep_unreadable)
         self.calls = Calls.of(settings.pollers.operations, data_go_kr.api(settings), kakao.api(settings))
-        self.engine = Engine(settings.pollers, state, producer, clock, report, waits=waits)
-        self._chosen = chosen = settings.pollers
-        self._state = state
-        self._clock = clock
-        self._report = report
-        self._send = self.engine.outbox.send
-        patience = Patience(
-            timeout_seconds=chosen.timeout_seconds,
-            attempts=chosen.attempts,
-            longest_pause_seconds=chosen.longest_pause_seconds,
-            malformed_attempts=chosen.malformed_attempts,
-            concurrency=chosen.concurrency,
-        )
-        self._client = Client(
-            patience, state.quotas, clock=clock, unreadable=self._keep_unreadable, stop=self.engine.stopping
-        )
-
-    def stop(self) -> None:
-        """End well: calls in flight are finished, what they bring is delivered."""
-        self.engine.stopping.set()
+        self._chosen = settings.pollers
 
     async def backfill(self, parts: Collection[Part], period: Period) -> bool:
         """Fetch whatever was never fetched of these parts; return whether all of it is there.
@@ -87,28 +57,6 @@ class Poller:
             ApiError, PollerError: it makes no sense to go on.
         """
         return await self._delivering(self._backfill(parts, period))
-
-    async def watch(self, *, once: bool) -> bool:
-        """Fetch what is new, as the schedule says, until stopped; `once`: only what is due now.
-
-        Raises:
-            ApiError, PollerError: it makes no sense to go on.
-        """
-        return await self._delivering(self._watch(once=once))
-
-    async def deliver(self) -> bool:
-        """Only send what is in the spool; return whether Kafka has all of it."""
-
-        async def nothing() -> None:
-            return
-
-        return await self._delivering(nothing())
-
-    async def _delivering(self, work: Awaitable[None]) -> bool:
-        try:
-            return await self.engine.delivering(work)
-        finally:
-            await self._client.close()
 
     def quotas_left(self) -> dict[str, int]:
         """How many calls are left, by operation."""

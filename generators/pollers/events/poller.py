@@ -7,13 +7,14 @@ from datetime import UTC, datetime
 from kafka import KafkaProducer
 
 from apis import predicthq
-from apis.client import Client, Clock, Fetched, GivenUpError, Patience, PutOffError
+from apis.client import Clock, Fetched, GivenUpError, PutOffError
 from apis.endpoints import Endpoint
 from apis.keys import Keys
 from apis.predicthq import Page
 from apis.quota import Quota
 from conf.settings import Settings
-from generators.pollers.engine import Engine, PollerError
+from generators.pollers import poller
+from generators.pollers.engine import PollerError
 from generators.pollers.events import plan
 from generators.pollers.events.plan import SECOND, TOPIC, Search
 from generators.pollers.report import Report
@@ -22,23 +23,8 @@ from generators.pollers.state import Outcome, State
 OPERATION = "events"
 
 
-class Poller:
-    """One run; its memory is bounded by one page per country at work, and by what Kafka has not acknowledged yet.
-
-    Args:
-        settings: All settings.
-        state: What is known, and the spool.
-        producer: Where messages go; None: nothing may be fetched.
-        clock: The time.
-        report: What it says.
-        waits: Whether to wait for the next day's quota; otherwise what needs it is left for the next run.
-
-    Attributes:
-        engine: Whatever is in the way of it.
-
-    Raises:
-        ApiError: addresses and keys don't go together.
-    """
+class Poller(poller.Poller):
+    """One run; its memory is bounded by one page per country at work, and by what Kafka has not acknowledged yet."""
 
     def __init__(
         self,
@@ -50,58 +36,24 @@ class Poller:
         *,
         waits: bool = True,
     ) -> None:
-        self.engine = Engine(settings.pollers, state, producer, clock, report, waits=waits)
+        super().__init__(settings, state, producer, clock, report, waits=waits)
         self._chosen = chosen = settings.pollers.events
-        self._state = state
-        self._clock = clock
-        shared = settings.pollers
-        patience = Patience(
-            timeout_seconds=shared.timeout_seconds,
-            attempts=shared.attempts,
-            longest_pause_seconds=shared.longest_pause_seconds,
-            malformed_attempts=shared.malformed_attempts,
-            concurrency=shared.concurrency,
-        )
-        self._client = Client(patience, state.quotas, clock=clock, stop=self.engine.stopping)
         endpoints = [
             Endpoint(api, OPERATION, chosen.path, Quota(chosen.daily_quota)) for api in predicthq.apis(settings)
         ]
         self._keys = Keys(self._client, endpoints, report.say)
 
-    def stop(self) -> None:
-        """End well: calls in flight are finished, what they bring is delivered."""
-        self.engine.stopping.set()
-
-    async def watch(self, *, once: bool) -> bool:
-        """Pull every day, until stopped; `once`: only if it is due now. Return whether nothing was left.
-
-        Raises:
-            ApiError, PollerError: it makes no sense to go on.
-        """
-        try:
-            return await self.engine.delivering(self.engine.keep_at(OPERATION, self._chosen.at, self._round, once=once))
-        finally:
-            await self._client.close()
-
-    async def deliver(self) -> bool:
-        """Only send what is in the spool; return whether Kafka has all of it."""
-
-        async def nothing() -> None:
-            return
-
-        try:
-            return await self.engine.delivering(nothing())
-        finally:
-            await self._client.close()
-
-    def quota_left(self) -> int:
+    def quotas_left(self) -> dict[str, int]:
         """How many calls are left today, over all keys."""
-        return self._keys.quota_left()
+        return {OPERATION: self._keys.quota_left()}
 
     def known_until(self, country: str) -> datetime | None:
         """Up to when a country's events are known."""
         known = self._state.answer(OPERATION, country)
         return datetime.fromisoformat(known.result) if known and known.result else None
+
+    async def _watch(self, *, once: bool) -> None:
+        await self.engine.keep_at(OPERATION, self._chosen.at, self._round, once=once)
 
     async def _round(self) -> None:
         """All countries; those that were asked for longest ago come first, so that a small quota starves none."""
@@ -168,7 +120,7 @@ class Poller:
         ]
         subjects: Sequence[tuple[str, Outcome]] = [] if until is None else [(country, "values")]
         result = None if until is None else until.isoformat()
-        self.engine.outbox.send(self._state.keep(OPERATION, subjects, fetched.fetched_ms, messages, result))
+        self._send(self._state.keep(OPERATION, subjects, fetched.fetched_ms, messages, result))
 
     def _is_known(self, event_id: str) -> bool:
         return self._state.newest_message_ms(TOPIC, event_id) > 0

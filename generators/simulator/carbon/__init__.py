@@ -1,5 +1,6 @@
-"""K-apt's list and basis of complexes, their energy use, and ASOS weather: the paths of the real services."""
+"""K-apt's list and basis of complexes, their energy use and where they are, and ASOS weather: the real paths."""
 
+import json
 from collections.abc import Callable
 from datetime import date
 
@@ -7,7 +8,7 @@ from fastapi import FastAPI, HTTPException, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from conf.city.places import Complex
-from generators.simulator import data_go_kr, envelopes
+from generators.simulator import data_go_kr, envelopes, kakao
 from generators.simulator.carbon import services
 from generators.simulator.carbon.energy import NOT_ENTERED
 from generators.simulator.carbon.services import World
@@ -39,6 +40,7 @@ def add(app: FastAPI, simulation: Simulation) -> None:
     _add_list(app, simulation, provider, world)
     _add_items(app, simulation, provider, world, places)
     _add_weather(app, simulation, provider, world)
+    _add_positions(app, simulation, world)
 
     @app.post("/simulator/corrections")
     async def correct(correction: Correction) -> Correction:
@@ -145,6 +147,23 @@ def _add_weather(app: FastAPI, simulation: Simulation, provider: Provider, world
 
         subject = f"{station}|{first}|{last}|{pageNo}"
         return await simulation.answer(provider, "weather", serviceKey or asked.get("ServiceKey"), subject, body)
+
+
+def _add_positions(app: FastAPI, simulation: Simulation, world: World) -> None:
+    provider = kakao.provider(simulation.chosen)
+
+    @app.get("/v2/local/search/address.json")
+    async def address(query: str = "", authorization: kakao.Authorization = "") -> Response:
+        """The position of an address."""
+
+        def body() -> Body:
+            if not query:
+                return kakao.error(400, -2, "query parameter required")
+            documents = services.geocoded(world, query)
+            count = {"total_count": len(documents), "pageable_count": len(documents), "is_end": True}
+            return Body(json.dumps({"meta": count, "documents": documents}, ensure_ascii=False).encode())
+
+        return await simulation.answer(provider, "address", kakao.key(authorization), query, body)
 
 
 def _is_json(request: Request) -> bool:

@@ -139,6 +139,31 @@ def detail_item(world: World, place: Complex) -> Item:
     }
 
 
+def geocoded(world: World, query: str) -> list[dict[str, object]]:
+    """Kakao's documents for an address: none or one."""
+    found = next(
+        (place for place in complexes() if query in (road_address(place), basis_item(world, place)["kaptAddr"])),
+        None,
+    )
+    if found is None or not world.traits(found).has_known_address:
+        return []
+    lon, lat = f"{found.lon}", f"{found.lat}"
+    code = found.region + world.traits(found).dong
+    sido, sigungu, dong, _ = areas(found)
+    region = {"region_1depth_name": sido, "region_2depth_name": sigungu, "region_3depth_name": dong}
+    address = {"address_name": query, **region, "b_code": code, "h_code": code, "x": lon, "y": lat}
+    return [
+        {
+            "address_name": query,
+            "address_type": "ROAD_ADDR",
+            "x": lon,
+            "y": lat,
+            "address": address,
+            "road_address": None,
+        }
+    ]
+
+
 def energy_item(place_id: str, month: date | None, usage: energy.Usage) -> Item:
     """A complex's month: quantities, and what they cost in won."""
     quantities = {

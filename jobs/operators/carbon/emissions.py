@@ -1,4 +1,4 @@
-"""The keyed operators of carbon: what is known of a complex, and of a station's month.
+"""What is known of a complex, and of a station's month.
 
 Each output is a function of the newest inputs alone, whatever order they came in, and its version is the sum of their
 fetch times: it grows with everything that is learnt or corrected and with nothing else, so that a replay never shows an
