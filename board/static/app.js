@@ -96,16 +96,23 @@ async function open(address, { focus = true } = {}) {
       const module = await import(`./pages/${named(page)}.js`);
       if (gone) return;
       main.dataset.page = named(page);
-      await module.show(fill(main) ?? main, context);
+      fill(main);
+      const drawn = module.show(main, context);
+      // The heading is there before what is asked for: a reader hears at once where it is.
+      if (focus) attend();
+      await drawn;
+      return;
     } catch (error) {
       console.warn(error);
       if (!gone) fill(main, failed(error, () => open(address)));
     }
   }
-  if (focus) {
-    scrollTo(0, 0);
-    (main.querySelector("h1") ?? main).focus({ preventScroll: true });
-  }
+  if (focus) attend();
+}
+
+function attend() {
+  scrollTo(0, 0);
+  (main.querySelector("h1") ?? main).focus({ preventScroll: true });
 }
 
 function go(path) {

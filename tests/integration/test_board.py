@@ -3,6 +3,7 @@
 Pictures of all pages are left in `build/board`. Chromium is Debian's package; without it these tests say so and skip.
 """
 
+import contextlib
 import os
 import re
 import shutil
@@ -90,7 +91,7 @@ class Service:
             else:
                 return
 
-    def stop(self) -> None:
+    def close(self) -> None:
         self._process.terminate()
         self._process.wait(30)
 
@@ -99,7 +100,7 @@ class Service:
 def service(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     service = Service(tmp_path_factory.mktemp("board"))
     yield service
-    service.stop()
+    service.close()
 
 
 @pytest.fixture(scope="module")
@@ -204,9 +205,10 @@ def test_every_page_with_data(service: Service, browser: Browser, filled: str) -
 
 
 @needs_chromium
-def test_every_page_without_data(service: Service, browser: Browser, settings: Settings) -> None:
+def test_every_page_without_data(browser: Browser, settings: Settings, tmp_path: Path) -> None:
     board.empty(settings)
-    with Look(browser, service.url) as look:
+    service = Service(tmp_path)  # one that has never seen any
+    with contextlib.closing(service), Look(browser, service.url) as look:
         for name, path in addresses("S1").items():
             if name == "show":
                 continue
@@ -278,7 +280,7 @@ def test_languages_keyboard_and_theme(service: Service, browser: Browser, filled
         page.locator("main tbody a").first.focus()
         page.keyboard.press("Enter")
         page.wait_for_url("**/complexes/A*")
-        assert page.evaluate("document.activeElement.tagName") == "H1"
+        until(page, "document.activeElement.tagName === 'H1'")
         page.go_back()
         page.wait_for_url("**/complexes")
         page.get_by_role("button", name="한국어").click()
@@ -316,7 +318,7 @@ def test_a_service_that_is_away_and_comes_back(service: Service, browser: Browse
         page = look.open("/")
         loaded(page)
         figure = page.locator(".figure .value").first.inner_text()
-        service.stop()
+        service.close()
         page.wait_for_selector(".fresh[data-state=away]")
         assert "does not answer" in page.locator("#banner").inner_text()
         assert page.locator(".figure .value").first.inner_text() == figure
