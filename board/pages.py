@@ -29,8 +29,8 @@ OPEN = ("localhost", "127.0.0.1", "::1")
 # A viewer that takes nothing for so long is let go.
 PATIENCE_SECONDS = 20
 ABOUT = (
-    "The city board: what pages show. `/api/live` is a stream of server-sent events, `snapshot` once and `change` from "
-    "then on; lists are sorted, filtered and paged by parameters, and each is also a CSV file."
+    "The city board: what pages show. `/api/live` sends `snapshot` once and `change` from then on; "
+    "lists are sorted, filtered and paged by parameters, and each is also a CSV file."
 )
 
 
@@ -110,7 +110,7 @@ def part(load: Callable[[], Settings]) -> Part:
         return Json(places(database.rows))
 
     @api.get("/live", response_class=LiveResponse)
-    async def events(last_event_id: Annotated[str | None, Header()] = None) -> LiveResponse:
+    async def look_on(last_event_id: Annotated[str | None, Header()] = None) -> LiveResponse:
         """Changes as they come; with the header Last-Event-ID, from there on."""
         return LiveResponse(_paced(feed, last_event_id))
 
