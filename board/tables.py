@@ -20,6 +20,7 @@ MOST_ROWS = 500
 # Further than so many rows nobody pages; a file has at most so many.
 FARTHEST = 10_000
 CSV_ROWS = 50_000
+EVER = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 
 Rows = Callable[[str, Mapping[str, Any]], list[Row]]
 
@@ -76,6 +77,8 @@ def window(listing: Listing, begin: datetime | None, end: datetime | None, now: 
     Raises:
         ValueError: it is longer than the listing allows.
     """
+    if listing.default_hours is None:
+        return begin or EVER[0], end or EVER[1]
     end = end or (begin + timedelta(hours=listing.default_hours) if begin else now + timedelta(minutes=1))
     begin = begin or end - timedelta(hours=listing.default_hours)
     if listing.most_hours is not None and end - begin > timedelta(hours=listing.most_hours, minutes=1):

@@ -1,4 +1,4 @@
-"""Fetches the two libraries of the pages, from the npm registry, into `board/static/vendor`: `python -m board.vendor`.
+"""Fetches what the pages have from others, from the npm registry, into `board/static/vendor`: `python -m board.vendor`.
 
 A maintainer's command: users get the files with the source. What was fetched, from which package in which version, and
 the checksum of each file are in `vendor.json` beside them, which a test holds against the files.
@@ -30,6 +30,11 @@ PACKAGES: Mapping[str, Mapping[str, str]] = {
         "dist/uPlot.esm.js": "uplot.mjs",
         "dist/uPlot.min.css": "uplot.css",
         "LICENSE": "uplot.LICENSE.txt",
+    },
+    # Natural Earth's countries, in the public domain, as TopoJSON.
+    "world-atlas@2.0.2": {
+        "countries-110m.json": "countries.json",
+        "LICENSE": "world-atlas.LICENSE.txt",
     },
 }
 

@@ -37,7 +37,8 @@ class Listing:
         filters: columns that a value may be asked of.
         search: columns that a part of a text may be asked of.
         time: the column of the range of times.
-        default_hours, most_hours: how long a range is where none is asked for, and at most: a ledger is long.
+        default_hours: how long a range is where none is asked for; None: all times.
+    most_hours: how long a range is at most: a ledger is long.
     """
 
     source: str
@@ -47,7 +48,7 @@ class Listing:
     filters: tuple[str, ...] = ()
     search: tuple[str, ...] = ()
     time: str | None = None
-    default_hours: float = 24
+    default_hours: float | None = 24
     most_hours: float | None = None
 
 

@@ -26,6 +26,7 @@ TABLES = (
     *("emission_per_region_month", "emission_per_region_day", "carbon_points", "emission_forecast", "api_quotas"),
 )
 HOSTILE = {
+    "category": "constructor",
     "store_name": "<script>document.title='hacked'</script>" + "가" * 4096,
     "menu": "<img src=x onerror=\"document.title='hacked'\">",
     "address": "\u202eGNORTS <b>bold</b> & ‏עברית",

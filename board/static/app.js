@@ -18,7 +18,7 @@ const known = { board: null, places: null, streams: {}, geo: null };
 let leave = () => {};
 
 const named = (page) => (page === "/" ? "overview" : page.slice(1));
-const label = (page) => t(["/orders", "/shows"].includes(page) ? `${named(page)}_page` : named(page));
+const label = (page) => t(["/orders", "/shows", "/events", "/countries"].includes(page) ? `${named(page)}_page` : named(page));
 
 // Light or dark: as the system has it, until somebody chooses.
 function theme(chosen) {

@@ -81,7 +81,7 @@ export function chart(node, { x, series, tall = 12.5, label }) {
         stroke: colour(each.colour),
         width: bars ? 0 : 2,
         dash: each.dashed ? [5, 4] : undefined,
-        fill: bars ? (each.type === "stack" ? colour(each.colour) : faded(each.colour, 72)) : each.band ? undefined : faded(each.colour, 10),
+        fill: bars ? (each.type === "stack" ? colour(each.colour) : faded(each.colour, 72)) : each.band || scale === "right" ? undefined : faded(each.colour, 10),
         paths: bars ? uPlot.paths.bars({ size: [0.72, 46], radius: each.type === "stack" ? 0 : 0.18 }) : uPlot.paths.spline(),
         points: { show: rows.length < 3 && !bars, size: 6, fill: colour(each.colour) },
       });
@@ -93,7 +93,7 @@ export function chart(node, { x, series, tall = 12.5, label }) {
     });
     const font = `${0.72 * rem}px ${colour("font")}`;
     const axis = (scale, side, kind, grid) => ({
-      scale, side, stroke: colour("muted"), font, size: 3.7 * rem, gap: 6, grid: { show: grid, stroke: colour("line"), width: 1 },
+      scale, side, stroke: colour("muted"), font, size: (_, labels) => (Math.max(3, ...(labels ?? []).map((text) => text?.length ?? 0)) * 0.47 + 1) * rem, gap: 6, grid: { show: grid, stroke: colour("line"), width: 1 },
       ticks: { show: false }, values: (_, ticks) => ticks.map((value) => short(value, kind)), space: 36,
     });
     const left = series.find((each) => each.axis !== "right");

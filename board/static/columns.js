@@ -10,10 +10,14 @@ export const KINDS = {
   first_sale: "time", price: "won", at: "time", seen_at: "time", sold_out_at: "time", sold_out_at_seats: "count",
   kind: "kind", ticket_id: "id", first_ticket_id: "id", second_ticket_id: "id", show_id: "id", lat: "degrees",
   lon: "degrees", documents: "count", calls: "count", holders: "count", ends: "time", partition: "count",
-  offset: "count", bytes: "count", model_version: "id", seats: "count", emission: "kg", forecast: "kg", code: "id",
+  offset: "count", bytes: "count", model_version: "id", seats: "count", code: "id", country: "country", category: "word",
+  start_at: "time", end_at: "time", updated: "time", attendance: "count", spend_usd: "usd", events: "count",
+  update_type: "update", event_id: "id", km: "km", metres: "metres", amount: "amount", mean_fare: "amount",
+  lowest_fare: "amount", offers: "count", week: "day", departs_at: "text", arrives_at: "text", rank: "count",
+  local_rank: "count", place_kind: "word",
 };
 
-const RIGHT = new Set(["count", "number", "won", "kg", "kwh", "m3", "mcal", "share", "bytes", "degrees"]);
+const RIGHT = new Set(["count", "number", "won", "kg", "kwh", "m3", "mcal", "share", "bytes", "degrees", "usd", "km", "metres", "amount"]);
 
 export const kindOf = (column) => KINDS[column] ?? "text";
 export const isNumber = (column) => RIGHT.has(kindOf(column));
@@ -22,6 +26,8 @@ export const isNumber = (column) => RIGHT.has(kindOf(column));
 export function linkOf(column, value, row) {
   if (value === null || value === undefined) return null;
   if (column === "region" || column === "code") return `/regions/${encodeURIComponent(value)}`;
+  if (column === "country") return `/countries/${encodeURIComponent(value)}`;
+  if (column === "title" && row.event_id) return `/events/${encodeURIComponent(row.event_id)}`;
   if (column === "complex_id") return `/complexes/${encodeURIComponent(value)}`;
   if (column === "name" && row.complex_id) return `/complexes/${encodeURIComponent(row.complex_id)}`;
   if (column === "show_id" || (column === "show_name" && row.show_id)) return `/shows/${encodeURIComponent(row.show_id)}`;

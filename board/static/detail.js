@@ -22,7 +22,7 @@ export async function detail(main, context, subject, { head }) {
     const asked = new URLSearchParams([...new FormData(form)].filter(([, value]) => value));
     context.open(`${location.pathname}${asked.size ? `?${asked}` : ""}`);
   } }, field("from"), field("to"), h("button.button.strong", { type: "submit" }, t("apply")), params.size ? h("a.button", { href: location.pathname }, t("reset")) : null);
-  main.append(h("nav.crumb", {}, h("a", { href: `/${subject}` }, t(subject === "shows" ? "shows_page" : subject))), h("div.head", {}, h("div", {}, title, under), form), at, grid);
+  main.append(h("nav.crumb", {}, h("a", { href: `/${subject}` }, t(["shows", "events", "countries"].includes(subject) ? `${subject}_page` : subject))), h("div.head", {}, h("div", {}, title, under), form), at, grid);
 
   const range = new URLSearchParams([...params].filter(([key]) => ["from", "to"].includes(key)));
   const path = `/api/${subject}/${encodeURIComponent(context.id)}`;

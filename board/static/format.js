@@ -15,6 +15,9 @@ export function know(timeZone, places) {
 }
 
 export const regionName = (code) => names.districts.get(code) ?? code;
+const lands = new Intl.DisplayNames([locale], { type: "region", fallback: "code" });
+/** A country's name in the page's language, from its code of two letters. */
+export const countryName = (code) => (/^[A-Z]{2}$/.test(code ?? "") ? lands.of(code) : (code ?? "–"));
 export const complexName = (id) => names.complexes.get(id) ?? id;
 
 const cache = new Map();
@@ -55,6 +58,14 @@ const SHAPES = {
   count: (value) => number(value, { maximumFractionDigits: 0 }),
   number: (value) => number(value, { maximumFractionDigits: 1 }),
   won: (value) => (language === "ko" ? `${number(value, { maximumFractionDigits: 0 })}원` : `${value < 0 ? "−" : ""}₩${number(Math.abs(value), { maximumFractionDigits: 0 })}`),
+  usd: (value) => `US$${number(value, { maximumFractionDigits: 0 })}`,
+  country: countryName,
+  word: (value) => t(String(value)),
+  update: (value) => t(`update_${value}`),
+  km: (value) => `${number(value, { maximumFractionDigits: 1 })} km`,
+  metres: (value) => `${number(value, { maximumFractionDigits: 0 })} m`,
+  amount: (value) => number(value, { minimumFractionDigits: 2, maximumFractionDigits: 2 }),
+  day_of: (value) => time(new Date(value), { month: "short", day: "numeric" }),
   kg: (value) => (Math.abs(value) >= 10000 ? `${number(value / 1000, { minimumFractionDigits: 1, maximumFractionDigits: 1 })} t` : `${number(value, { maximumFractionDigits: value >= 100 ? 0 : 1 })} kg`),
   kwh: (value) => `${number(value, { maximumFractionDigits: 0 })} kWh`,
   m3: (value) => `${number(value, { maximumFractionDigits: 0 })} m³`,
@@ -81,6 +92,7 @@ export function shown(value, kind = "text") {
 export function short(value, kind) {
   if (kind === "kg") return shown(value, "kg");
   const text = Math.abs(value) < 10000 ? number(value, { maximumFractionDigits: 1 }) : compact.format(value);
+  if (kind === "usd") return `US$${text}`;
   return kind === "won" ? (language === "ko" ? `${text}원` : `₩${text}`) : text;
 }
 

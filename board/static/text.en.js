@@ -155,4 +155,18 @@ export const en = {
   failed_rows: "Failed", unseen: "Not seen yet", estimated_end: "Ends about", download: "Download",
   proposals: "It lands in the city in these systems:", use: "Use",
   not_a_batch: "There is no batch {id}.",
+
+  events_page: "Events", countries_page: "Countries", event: "Event", world: "Map of the world", by_category: "Category",
+  by_change: "Change", legend_world: "The larger a circle, the more is spent (US$, predicted)",
+  update_0: "Unchanged", update_1: "Changed", update_2: "Moved", update_3: "New", update_4: "Deleted",
+  newest_events: "Latest changes", event_countries: "Spend per country, from today on", events_count: "{count} events",
+  event_changes: "Changes", nearby_places: "Near it", event_flights: "Flights around it", events_near: "Other events near, at that time",
+  country_spend: "Spend per month", country_categories: "By category", country_events: "Events", fares: "Fares per week",
+  conferences: "Conferences", expos: "Expos", concerts: "Concerts", festivals: "Festivals",
+  restaurant: "Restaurant", cafe: "Café", hotel: "Hotel",
+  title: "Title", event_id: "Event", country: "Country", start_at: "Starts", end_at: "Ends", rank: "Rank", local_rank: "Local rank",
+  attendance: "Attendance", spend_usd: "Spend", update_type: "Change", updated: "Updated", scope: "Scope", timezone: "Time zone",
+  airport: "Airport", flaws: "Flaws", changed: "Changed", place_kind: "Kind", metres: "Distance", attribution: "Source",
+  flight: "Flight", origin: "From", destination: "To", departs_at: "Departs", arrives_at: "Arrives", amount: "Fare",
+  currency: "Currency", km: "Distance", week: "Week", offers: "Offers", mean_fare: "Mean fare", lowest_fare: "Lowest fare", events: "Events",
 };

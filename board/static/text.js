@@ -9,9 +9,10 @@ export const language =
   [asked, localStorage.getItem("language"), navigator.language.slice(0, 2)].find((each) => each in DICTIONARIES) ?? "en";
 export const locale = language === "ko" ? "ko-KR" : "en-GB";
 
-/** The text of a key, with `{name}` replaced; a key that is in no dictionary is shown as it is. */
+/** The text of a key, with `{name}` replaced; what is no key is shown as it is. */
 export function t(key, values = {}) {
-  const text = DICTIONARIES[language][key] ?? en[key] ?? key.replaceAll("_", " ");
+  // A key may come from a record: what every object has is no text.
+  const text = Object.hasOwn(DICTIONARIES[language], key) ? DICTIONARIES[language][key] : key;
   return text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 }
 

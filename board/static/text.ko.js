@@ -112,7 +112,7 @@ export const ko = {
   seats_taken: "찬 좌석",
   of_seats: "{seats}석 가운데",
 
-  ordered_at: "시각", order_id: "주문", region: "구·군", complex_id: "단지", category: "업종",
+  ordered_at: "시각", order_id: "주문", region: "구·군", complex_id: "단지", category: "분류",
   store_name: "가게", menu: "메뉴", pay: "결제액", delivery_charge: "배달료", charge: "배달료",
   payment_method: "결제 수단", address: "주소", day: "날짜", month: "월", minute: "분", orders: "주문",
   kg_co2: "배출량", lower: "하한", upper: "상한", model_version: "모델", estimated: "추정",
@@ -155,4 +155,18 @@ export const ko = {
   failed_rows: "실패", unseen: "아직 못 봄", estimated_end: "예상 종료", download: "내려받기",
   proposals: "다음 좌표계라면 시 안에 놓입니다:", use: "사용",
   not_a_batch: "묶음 {id}이(가) 없습니다.",
+
+  events_page: "행사", countries_page: "나라", event: "행사", world: "세계 지도", by_category: "분류",
+  by_change: "변화", legend_world: "원이 클수록 지출이 큽니다 (미국 달러, 예측)",
+  update_0: "그대로", update_1: "바뀜", update_2: "옮김", update_3: "새로 생김", update_4: "없어짐",
+  newest_events: "최근 변화", event_countries: "나라별 지출, 오늘부터", events_count: "행사 {count}건",
+  event_changes: "변화", nearby_places: "가까운 곳", event_flights: "전후 항공편", events_near: "같은 때 가까운 다른 행사",
+  country_spend: "월별 지출", country_categories: "분류별", country_events: "행사", fares: "주별 운임",
+  conferences: "학술회의", expos: "박람회", concerts: "음악회", festivals: "축제",
+  restaurant: "음식점", cafe: "카페", hotel: "호텔",
+  title: "제목", event_id: "행사", country: "나라", start_at: "시작", end_at: "끝", rank: "순위", local_rank: "지역 순위",
+  attendance: "참가자", spend_usd: "지출", update_type: "변화", updated: "갱신", scope: "범위", timezone: "시간대",
+  airport: "공항", flaws: "결함", changed: "바뀐 것", place_kind: "종류", metres: "거리", attribution: "출처",
+  flight: "항공편", origin: "출발지", destination: "도착지", departs_at: "출발", arrives_at: "도착", amount: "운임",
+  currency: "통화", km: "거리", week: "주", offers: "제안", mean_fare: "평균 운임", lowest_fare: "최저 운임", events: "행사",
 };
