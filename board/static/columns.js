@@ -10,7 +10,7 @@ export const KINDS = {
   first_sale: "time", price: "won", at: "time", seen_at: "time", sold_out_at: "time", sold_out_at_seats: "count",
   kind: "kind", ticket_id: "id", first_ticket_id: "id", second_ticket_id: "id", show_id: "id", lat: "degrees",
   lon: "degrees", documents: "count", calls: "count", holders: "count", ends: "time", partition: "count",
-  offset: "count", bytes: "count", model_version: "id", seats: "count", code: "id", country: "country", category: "word",
+  offset: "count", bytes: "count", model_version: "id", seats: "count", code: "id", months: "count", points_per_household: "count", saved_kg: "kg", pine_trees: "number", country: "country", category: "word",
   start_at: "time", end_at: "time", updated: "time", attendance: "count", spend_usd: "usd", events: "count",
   update_type: "update", event_id: "id", km: "km", metres: "metres", amount: "amount", mean_fare: "amount",
   lowest_fare: "amount", offers: "count", week: "day", departs_at: "text", arrives_at: "text", rank: "count",

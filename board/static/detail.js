@@ -46,7 +46,8 @@ export async function detail(main, context, subject, { head }) {
 
   const wanted = Object.values(context.streams).flatMap((stream) => stream.details?.[subject] ?? []);
   fill(grid);
-  for (const part of wanted) grid.append(one(context, part, found.parts, (each) => `${path}/${each}.csv?${range}`));
+  // What comes with a newer set of tables is not missed before it is there.
+  for (const part of wanted) if (!part.optional || found.parts[part.part]) grid.append(one(context, part, found.parts, (each) => `${path}/${each}.csv?${range}`));
 }
 
 function one(context, part, parts, csv) {

@@ -104,6 +104,8 @@ export const en = {
   complex: "Made of",
   energy_usage: "Energy use per month",
   carbon_points: "Carbon points per half-year",
+  points_expected: "Carbon points to be expected", months: "Months entered", points_per_household: "Per household",
+  saved_kg: "Saved", pine_trees: "Pine trees",
   sales_per_day: "Ticket sales per day",
   show: "Show",
   show_sales: "Sales per minute",

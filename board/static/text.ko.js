@@ -104,6 +104,8 @@ export const ko = {
   complex: "단지 정보",
   energy_usage: "월별 에너지 사용량",
   carbon_points: "반기별 탄소포인트",
+  points_expected: "예상 탄소포인트", months: "입력된 달", points_per_household: "세대당 포인트",
+  saved_kg: "절감량", pine_trees: "소나무 그루",
   sales_per_day: "일별 예매",
   show: "공연",
   show_sales: "분당 예매",

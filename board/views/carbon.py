@@ -59,6 +59,9 @@ VIEW = View(
             "carbon_points": "SELECT half_year, points, electricity_points, gas_points, water_points,"
             " electricity_saving, gas_saving, water_saving, households FROM carbon_points"
             " WHERE complex_id = %(id)s ORDER BY half_year",
+            "points_expected": "SELECT half_year, months, points, points_per_household, electricity_saving, gas_saving,"
+            " water_saving, saved_kg, pine_trees FROM carbon_points_expected WHERE complex_id = %(id)s"
+            " ORDER BY half_year",
         },
     },
 )

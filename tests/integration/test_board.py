@@ -284,7 +284,7 @@ def test_languages_keyboard_and_theme(service: Service, browser: Browser, filled
         page.go_back()
         page.wait_for_url("**/complexes")
         page.get_by_role("button", name="한국어").click()
-        until(page, "document.documentElement.lang === 'ko'")
+        page.wait_for_selector("html[lang=ko]", state="attached")
         sees(page, "세대")
         assert look.wrong == []
 
@@ -391,11 +391,17 @@ def test_no_query_scans_a_ledger(settings: Settings, filled: str) -> None:
         for listing in view.listings.values():
             query = sql_of(listing, sort=listing.order, descending=True, filters=["region"], search=True)
             asked.append((query, hour))
-    assert len(asked) > 30
+    seen = 0
     large = "delivery_information|tickets|ticket_sales_per_minute"
     for query, parameters in asked:
-        scans = [line for line in plans(settings, query, parameters) if re.search(rf"Seq Scan on ({large})\b", line)]
+        try:
+            plan = plans(settings, query, parameters)
+        except psycopg2.errors.UndefinedTable:  # of a stream that has not landed
+            continue
+        seen += 1
+        scans = [line for line in plan if re.search(rf"Seq Scan on ({large})\b", line)]
         assert scans == [], query
+    assert seen > 30
 
 
 def test_a_connection_that_was_cut_is_made_anew(settings: Settings) -> None:

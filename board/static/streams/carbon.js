@@ -68,6 +68,7 @@ export const details = {
     DAYS,
     { part: "emission_per_item", title: "emission_per_item", x: "month", series: ITEMS },
     { part: "carbon_points", title: "carbon_points", table: { sort: "half_year" }, wide: true },
+    { part: "points_expected", title: "points_expected", table: { sort: "half_year" }, wide: true, optional: true },
     { part: "energy_usage", title: "energy_usage", table: { sort: "month" }, wide: true },
   ],
 };
