@@ -24,7 +24,7 @@ from conf.city.places import BOUNDARIES_FILE, complexes, districts
 from conf.settings import Settings
 
 # Pages of no single stream; a stream's own are in its view.
-PAGES = ("/", "/regions", "/complexes", "/operations", "/letters", "/batches")
+PAGES = ("/", "/regions", "/complexes", "/operations", "/letters")
 OPEN = ("localhost", "127.0.0.1", "::1")
 # A viewer that takes nothing for so long is let go.
 PATIENCE_SECONDS = 20

@@ -141,7 +141,7 @@ async function start() {
     return;
   }
   know(known.board.time_zone, known.places);
-  pages = ["/", "/regions", "/complexes", ...known.board.pages, "/operations", "/letters", "/batches"];
+  pages = ["/", "/regions", "/complexes", ...known.board.pages, "/operations", "/letters"];
   frame();
   live.connect(known.board.sections);
   await open(new URL(location.href), { focus: false });

@@ -10,7 +10,7 @@ export const KINDS = {
   first_sale: "time", price: "won", at: "time", seen_at: "time", sold_out_at: "time", sold_out_at_seats: "count",
   kind: "kind", ticket_id: "id", first_ticket_id: "id", second_ticket_id: "id", show_id: "id", lat: "degrees",
   lon: "degrees", documents: "count", calls: "count", holders: "count", ends: "time", partition: "count",
-  offset: "count", bytes: "count", model_version: "id", seats: "count", code: "id", months: "count", points_per_household: "count", saved_kg: "kg", pine_trees: "number", country: "country", category: "word",
+  offset: "count", bytes: "count", model_version: "id", seats: "count", code: "id", batch_id: "id", rows: "count", uploaded_at: "time", sent_at: "time", months: "count", points_per_household: "count", saved_kg: "kg", pine_trees: "number", country: "country", category: "word",
   start_at: "time", end_at: "time", updated: "time", attendance: "count", spend_usd: "usd", events: "count",
   update_type: "update", event_id: "id", km: "km", metres: "metres", amount: "amount", mean_fare: "amount",
   lowest_fare: "amount", offers: "count", week: "day", departs_at: "text", arrives_at: "text", rank: "count",
@@ -28,6 +28,7 @@ export function linkOf(column, value, row) {
   if (column === "region" || column === "code") return `/regions/${encodeURIComponent(value)}`;
   if (column === "country") return `/countries/${encodeURIComponent(value)}`;
   if (column === "title" && row.event_id) return `/events/${encodeURIComponent(row.event_id)}`;
+  if (column === "batch_id") return `/batches/${encodeURIComponent(value)}`;
   if (column === "complex_id") return `/complexes/${encodeURIComponent(value)}`;
   if (column === "name" && row.complex_id) return `/complexes/${encodeURIComponent(row.complex_id)}`;
   if (column === "show_id" || (column === "show_name" && row.show_id)) return `/shows/${encodeURIComponent(row.show_id)}`;

@@ -153,6 +153,7 @@ export const en = {
   batches_hint: "A CSV or XLSX file of x/y becomes positions, districts and addresses, and one workbook with a sheet per key.",
   upload: "Upload", file: "File", crs: "Coordinate system", x: "Column of x", y: "Column of y",
   sheet_by: "A sheet per value of column", optional: "optional", batch: "Batch",
+  batch_id: "Batch", file_name: "File", source_crs: "Coordinate system", uploaded_at: "Uploaded", sent_at: "All sent",
   open_batch: "Open a batch by its id", open: "Open", rows: "Rows", done: "Done", waiting: "Waiting for an address",
   failed_rows: "Failed", unseen: "Not seen yet", estimated_end: "Ends about", download: "Download",
   proposals: "It lands in the city in these systems:", use: "Use",

@@ -153,6 +153,7 @@ export const ko = {
   batches_hint: "x/y가 담긴 CSV·XLSX 파일을 올리면 위치·구·군·주소를 찾아, 키마다 시트가 있는 통합 문서로 돌려줍니다.",
   upload: "올리기", file: "파일", crs: "좌표계", x: "x 열", y: "y 열",
   sheet_by: "값마다 시트를 만들 열", optional: "선택", batch: "묶음",
+  batch_id: "묶음", file_name: "파일", source_crs: "좌표계", uploaded_at: "올린 때", sent_at: "다 보낸 때",
   open_batch: "묶음 번호로 열기", open: "열기", rows: "행", done: "완료", waiting: "주소 대기",
   failed_rows: "실패", unseen: "아직 못 봄", estimated_end: "예상 종료", download: "내려받기",
   proposals: "다음 좌표계라면 시 안에 놓입니다:", use: "사용",

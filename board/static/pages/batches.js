@@ -4,6 +4,7 @@ import { ask } from "../api.js";
 import { card, failed, loading } from "../card.js";
 import { fill, h } from "../dom.js";
 import { shown } from "../format.js";
+import { list } from "../table.js";
 import { t } from "../text.js";
 
 const EVERY_MILLISECONDS = 2000;
@@ -18,7 +19,9 @@ export function show(main, context) {
 function start(main, context) {
   const upload = card(t("upload"), { name: "upload" });
   const known = card(t("open_batch"), { name: "open_batch" });
-  main.append(h("div.pairs", {}, upload.node, known.node));
+  const all = h("section.card.wide", { "aria-label": t("batches") });
+  main.append(h("div.pairs", {}, upload.node, known.node), all);
+  list(all, "batches", { label: t("batches"), times: true });
   const said = h("div", { role: "status" });
   const field = (label, control) => h("label.field", {}, h("span", {}, label), control);
   const text = (name) => h("input.input", { name, placeholder: t("optional") });
