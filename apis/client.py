@@ -14,7 +14,7 @@ from aiolimiter import AsyncLimiter
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
 from apis.answers import Flaw, Reaction, RefusedError, Response, UnreadableError, wait_asked
-from apis.endpoints import Api, ApiError, Call, Endpoint
+from apis.endpoints import Api, ApiError, Call, Endpoint, WrongCallError
 from apis.quota import Quotas, Window
 
 # More than Kafka takes in one record is no answer of these services.
@@ -182,7 +182,7 @@ class Client:
             PutOffError: every try failed.
             NotYetError: there is no data yet.
             GivenUpError: the answer was unreadable too often.
-            ApiError: it makes no sense to go on.
+            ApiError: it makes no sense to go on; WrongCallError, with this call.
         """
         growing = wait_random_exponential(multiplier=_FIRST_PAUSE_SECONDS, max=self._patience.longest_pause_seconds)
         unreadable = 0
@@ -301,7 +301,8 @@ class Client:
             case Reaction.NOT_YET:
                 return NotYetError(str(error))
             case _:
-                return ApiError(f"{endpoint.api.access.url} refused {endpoint.name} ({error}): {error.remedy}")
+                refused = WrongCallError if error.reaction is Reaction.CONFIGURATION else ApiError
+                return refused(f"{endpoint.api.access.url} refused {endpoint.name} ({error}): {error.remedy}")
 
 
 def _read(api: Api[T], response: Response, check: Callable[[T], None]) -> T:

@@ -177,7 +177,8 @@ def _from_xml(body: bytes) -> Answer:
         code,
         root.findtext("header/resultMsg") or "",
         None if found is None else [*found.findall("item"), *found.findall("items/item")],
-        "" if found is None else found.findtext("totalCount"),
+        # The sample of gas use by lot has it behind the body.
+        "" if found is None else found.findtext("totalCount") or root.findtext("totalCount"),
     )
 
 
@@ -220,7 +221,7 @@ def _from_json(body: bytes) -> Answer:
             if isinstance(listed, dict) and "item" in listed:
                 listed = listed["item"] or []
             listed = listed if isinstance(listed, list) else [listed]
-        total = (found or {}).get("totalCount")
+        total = (found or {}).get("totalCount", document["response"].get("totalCount"))
         return _answer(_text("resultCode", header["resultCode"]), str(header.get("resultMsg") or ""), listed, total)
     except (KeyError, TypeError, AttributeError) as error:
         msg = f"not the shape of an answer: {type(error).__name__} {error}"

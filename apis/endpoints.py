@@ -21,6 +21,10 @@ class ApiError(CitystreamError):
     """It makes no sense to go on calling; the message says why and what to do."""
 
 
+class WrongCallError(ApiError):
+    """The service refuses the call as it is."""
+
+
 @dataclass(frozen=True)
 class Access:
     """Where an API is, and the key for it."""

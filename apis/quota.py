@@ -5,20 +5,11 @@ a time; `PostgresQuotas` is shared by all subtasks of a job, on whichever machin
 """
 
 import sqlite3
-import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta, tzinfo
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar
+from typing import Literal, NamedTuple, Protocol
 
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
-
-from conf.errors import CitystreamError
-
-if TYPE_CHECKING:
-    from psycopg2.extensions import connection as Connection
-
-T = TypeVar("T")
+from apis.database import Database
 
 
 class Window(NamedTuple):
@@ -113,16 +104,12 @@ class SqliteQuotas:
         return datetime.fromtimestamp(row[0] / 1000, UTC) if row else None
 
 
-class QuotaStoreError(CitystreamError):
-    """The database that counts calls is away, or lacks its tables; no call may be made without it."""
-
-
 class PostgresQuotas:
     """In the tables `api_quotas` and `api_refusals` of sql/postgres; see `Quotas`. Threads may share one.
 
     Each statement is a transaction of its own: what is counted outlives a kill, and of subtasks that ask at once one
-    after the other is counted. A statement whose end is unknown, as the connection broke, is tried again, so a call
-    may be counted twice, and never not at all.
+    after the other is counted. As one whose end is unknown is run again, a call may be counted twice, and never not at
+    all.
 
     Args:
         url: the database, as a libpq URL.
@@ -130,23 +117,19 @@ class PostgresQuotas:
     """
 
     def __init__(self, url: str, patience_seconds: float = 60) -> None:
-        self._url = url
-        self._patience_seconds = patience_seconds
-        self._connection: Connection | None = None
-        self._lock = threading.Lock()
+        self._database = Database(url, patience_seconds)
 
     def close(self) -> None:
         """Close the connection."""
-        with self._lock:
-            self._forget()
+        self._database.close()
 
     def spend(self, window: Window, holder: str, operation: str, quota: int) -> bool:
         """Count a call, unless the quota is spent.
 
         Raises:
-            QuotaStoreError: the database stays away.
+            DatabaseError: the database stays away.
         """
-        counted = self._run(
+        counted = self._database.run(
             "INSERT INTO api_quotas AS known (holder, operation, period, ends, calls) "
             "SELECT %s, %s, %s, %s, 1 WHERE %s > 0 "
             "ON CONFLICT (holder, operation, period) DO UPDATE SET calls = known.calls + 1 WHERE known.calls < %s "
@@ -155,7 +138,7 @@ class PostgresQuotas:
         )
         if counted and counted[0] == 1:
             # The first of a window clears up behind it; two days, as clocks of subtasks differ, and a day's end is far.
-            self._run(
+            self._database.run(
                 "WITH gone AS (DELETE FROM api_quotas WHERE holder = %s AND operation = %s "
                 "AND ends < %s - interval '2 days' RETURNING 1) SELECT count(*) FROM gone",
                 (holder, operation, window.ends),
@@ -164,7 +147,7 @@ class PostgresQuotas:
 
     def refund(self, window: Window, holder: str, operation: str) -> None:
         """Take back a call."""
-        self._run(
+        self._database.run(
             "UPDATE api_quotas SET calls = calls - 1 "
             "WHERE holder = %s AND operation = %s AND period = %s AND calls > 0 RETURNING calls",
             (holder, operation, window.name),
@@ -172,7 +155,7 @@ class PostgresQuotas:
 
     def spent(self, window: Window, holder: str, operation: str) -> int:
         """How many calls were made."""
-        row = self._run(
+        row = self._database.run(
             "SELECT calls FROM api_quotas WHERE holder = %s AND operation = %s AND period = %s",
             (holder, operation, window.name),
         )
@@ -180,7 +163,7 @@ class PostgresQuotas:
 
     def refuse(self, holder: str, operation: str, until: datetime) -> None:
         """Remember a refusal."""
-        self._run(
+        self._database.run(
             "INSERT INTO api_refusals AS known (holder, operation, until) VALUES (%s, %s, %s) "
             "ON CONFLICT (holder, operation) DO UPDATE SET until = greatest(known.until, excluded.until) "
             "RETURNING until",
@@ -189,49 +172,9 @@ class PostgresQuotas:
 
     def refused_until(self, holder: str, operation: str, now: datetime) -> datetime | None:
         """Until when; None: no longer, or never."""
-        row = self._run(
+        row = self._database.run(
             "SELECT until FROM api_refusals WHERE holder = %s AND operation = %s AND until > %s",
             (holder, operation, now),
         )
         found: datetime | None = row[0].astimezone(UTC) if row else None
         return found
-
-    def _run(self, statement: str, parameters: tuple[object, ...]) -> tuple[Any, ...] | None:
-        """Run a statement; return its first row."""
-        import psycopg2
-
-        def once() -> tuple[Any, ...] | None:
-            with self._open().cursor() as cursor:
-                cursor.execute(statement, parameters)
-                row: tuple[Any, ...] | None = cursor.fetchone()
-                return row
-
-        with self._lock:
-            try:
-                return self._patiently(once, psycopg2.OperationalError, psycopg2.InterfaceError)
-            except psycopg2.Error as error:
-                msg = f"calls of APIs can't be counted: {str(error).strip()}; is PostgreSQL up, and `make prepare` run?"
-                raise QuotaStoreError(msg) from error
-
-    def _patiently(self, once: Callable[[], T], *passing: type[Exception]) -> T:
-        tries = Retrying(
-            retry=retry_if_exception_type(passing),
-            stop=stop_after_delay(self._patience_seconds),
-            wait=wait_random_exponential(multiplier=0.1, max=5),
-            before_sleep=lambda _: self._forget(),
-            reraise=True,
-        )
-        return tries(once)
-
-    def _open(self) -> "Connection":
-        import psycopg2
-
-        if self._connection is None or self._connection.closed:
-            self._connection = psycopg2.connect(self._url, connect_timeout=5)
-            self._connection.autocommit = True
-        return self._connection
-
-    def _forget(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None

@@ -34,7 +34,7 @@ console = Console(highlight=False)
 
 def told(seed: int, first: date, months: int, settings: Settings) -> tuple[History, Weather]:
     """What the tables hold on the 21st of the month after so many: emission and weather."""
-    world, today = World(seed, first), energy.month_after(first, months).replace(day=21)
+    world, today = World(seed, first, settings.simulator.energy), energy.month_after(first, months).replace(day=21)
     measured = {day.day: day for day in world.weather(first, today) if day.day < today}
     weather = Weather.of(
         (day.day, day.mean_celsius if day.is_observed else None, day.min_celsius, day.max_celsius, day.rain_mm)

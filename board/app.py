@@ -62,6 +62,7 @@ class Part(NamedTuple):
     Attributes:
         title, description: for people.
         routes: its answers.
+        pages: first parts of addresses at which a person gets a page, whatever programs get there.
         keep: runs in the background as long as the service does; None: nothing does.
     """
 
@@ -69,6 +70,7 @@ class Part(NamedTuple):
     description: str
     routes: APIRouter
     keep: Callable[[], Coroutine[Any, Any, None]] | None = None
+    pages: tuple[str, ...] = ()
 
 
 def create(*parts: Part) -> FastAPI:
@@ -87,9 +89,12 @@ def create(*parts: Part) -> FastAPI:
         app.include_router(part.routes, tags=[part.title])
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
 
+    pages = {page for part in parts for page in part.pages}
+
     @app.middleware("http")
     async def safe(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
-        response = await answer(request)
+        is_page = request.method == "GET" and _by_a_person(request) and f"/{request.url.path.split('/')[1]}" in pages
+        response = FileResponse(SHELL, media_type="text/html") if is_page else await answer(request)
         if not request.url.path.startswith(DESCRIBED):
             for name, value in SAFE.items():
                 response.headers.setdefault(name, value)
@@ -97,7 +102,7 @@ def create(*parts: Part) -> FastAPI:
 
     @app.exception_handler(HTTPException)
     async def refused(request: Request, error: HTTPException) -> Response:
-        if error.status_code == HTTPStatus.NOT_FOUND and "text/html" in request.headers.get("accept", ""):
+        if error.status_code == HTTPStatus.NOT_FOUND and _by_a_person(request):
             return FileResponse(SHELL, error.status_code, media_type="text/html")  # it says so to a person
         return _problem(error.status_code, str(error.detail), error.headers, getattr(error, "more", {}))
 
@@ -117,6 +122,11 @@ def problems(described: Mapping[int, str]) -> dict[int | str, dict[str, Any]]:
     """Which problems a route answers with, as FastAPI takes it for its description."""
     content = {PROBLEM: {"schema": Problem.model_json_schema()}}
     return {status: {"description": when, "content": content} for status, when in described.items()}
+
+
+def _by_a_person(request: Request) -> bool:
+    """Whether a browser asks for a page; programs ask for anything, or for JSON."""
+    return "text/html" in request.headers.get("accept", "")
 
 
 def _problem(

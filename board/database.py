@@ -80,12 +80,8 @@ class Database:
 
     def _new(self) -> "Connection":
         settings = self._load()
-        connection = postgres.opened(
-            settings,
-            options=f"-c default_transaction_read_only=on -c statement_timeout={STATEMENT_MILLISECONDS}"
-            f" -c timezone={settings.time_zone}",
-        )
-        connection.autocommit = True
+        options = f"-c statement_timeout={STATEMENT_MILLISECONDS} -c timezone={settings.time_zone}"
+        connection = postgres.lasting(settings, options=options)
         extensions.register_type(NUMERIC, connection)
         return connection
 

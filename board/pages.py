@@ -1,6 +1,7 @@
 """The city board: its pages, what they show live, and the rows they ask for.
 
-A page is `static/index.html` at every address that a page has: the browser takes the page's module from the address.
+A page is `static/index.html` at every address that a page has, for who asks for HTML: the browser takes the page's
+module from the address, and programs get at some of them what the page shows.
 """
 
 import asyncio
@@ -14,10 +15,10 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
 from board import live, operations, tables
-from board.app import SHELL, Part
+from board.app import Part
 from board.database import Database, Row
+from board.gazetteer import places
 from board.live import Feed, Look, Section, Sections
-from board.places import places
 from board.tables import Json
 from board.view import Query, views
 from conf.city.places import BOUNDARIES_FILE, complexes, districts
@@ -77,10 +78,6 @@ def part(load: Callable[[], Settings]) -> Part:
                 tasks.create_task(live.watch(look, sections, feed))
 
     routes = APIRouter()
-    for page in (*PAGES, *(page for view in brought.values() for page in view.pages)):
-        for path in (page, f"{page}/{{id}}") if page != "/" else (page,):
-            routes.add_api_route(path, _shell, include_in_schema=False, response_class=FileResponse)
-
     api = APIRouter(prefix="/api")
 
     @api.get("/board", response_class=Json)
@@ -118,7 +115,8 @@ def part(load: Callable[[], Settings]) -> Part:
     routes.include_router(operations.routes(load))
     # Last: its addresses have any names.
     routes.include_router(tables.routes(brought, database.rows, _known))
-    return Part("Board", ABOUT, routes, keep)
+    addresses = (*PAGES, *(page for view in brought.values() for page in view.pages))
+    return Part("Board", ABOUT, routes, keep, addresses)
 
 
 async def _paced(feed: Feed, last_id: str | None) -> AsyncIterator[bytes]:
@@ -126,10 +124,6 @@ async def _paced(feed: Feed, last_id: str | None) -> AsyncIterator[bytes]:
     yield b"retry: 2000\n\n"
     async for message in feed.messages(last_id):
         yield message
-
-
-def _shell() -> FileResponse:
-    return FileResponse(SHELL, media_type="text/html")
 
 
 def _known(subject: str, id: str) -> bool:

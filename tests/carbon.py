@@ -7,9 +7,11 @@ import contextlib
 import json
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -22,14 +24,15 @@ from conf.city import places
 from conf.settings import Settings, load
 from control.cluster import Cluster
 from sinks import elasticsearch, kafka, postgres
-from tests import slate
+from tests import likely, slate
 from tests.slate import await_that
 
 JOB = "carbon"
 # The Python operators that set timers or have windows.
-TIMERS = {"carbon.usage", "carbon.emitted", "carbon.weather", "carbon.forecast"}
-TOPICS = ("complexes", "energy.usage", "weather.daily")
+TIMERS = {"carbon.usage", "carbon.metered", "carbon.emitted", "carbon.weather", "carbon.forecast"}
+TOPICS = ("complexes", "energy.usage", "energy.buildings", "weather.daily")
 REGIONS = ("27110", "27140", "27170", "27200", "27230", "27260", "27290", "27710", "27720")
+DONGS = ("2726010100", "2772025021", "2711010100")
 ITEMS = ("electricity", "gas", "water")
 TAGS = {"electricity": "helect", "gas": "hgas", "water": "hwaterCool", "heat": "hheat"}
 KEYS = {
@@ -41,6 +44,7 @@ KEYS = {
     "emission_per_region_month": ["region", "month"],
     "emission_per_region_day": ["region", "day"],
     "carbon_points": ["complex_id", "half_year"],
+    "carbon_points_expected": ["complex_id", "half_year"],
 }
 
 
@@ -56,11 +60,35 @@ def body(complex_id: str, month: date, **quantities: object) -> bytes:
     ).encode()
 
 
+# Whether it is on the mountain, its number and its sub-number.
+Lot = tuple[bool, int, int]
+# Page by page, what each row says: a lot may have several.
+Page = Sequence[tuple[Lot, str]]
+
+
+def buildings_body(dong: str, month: date, item: str, rows: Page) -> bytes:
+    """A page of the building energy service; gas has its figures behind the body."""
+    figures = f"<numOfRows>100</numOfRows><pageNo>1</pageNo><totalCount>{len(rows)}</totalCount>"
+    items = "".join(
+        f"<item><bjdongCd>{dong[5:]}</bjdongCd><bun>{main:04}</bun><ji>{sub:04}</ji><naMainBun>7</naMainBun>"
+        f"<platGbCd>{int(mountain)}</platGbCd><platPlc>대구광역시 {main}번지</platPlc><rnum>1</rnum>"
+        f"<sigunguCd>{dong[:5]}</sigunguCd><useQty>{kwh}</useQty><useYm>{month:%Y%m}</useYm></item>"
+        for (mountain, main, sub), kwh in rows
+    )
+    inside, behind = ("", figures) if item == "gas" else (figures, "")
+    return (
+        "<response><header><resultCode>00</resultCode><resultMsg>NORMAL SERVICE</resultMsg></header>"
+        f"<body><items>{items}</items>{inside}</body>{behind}</response>"
+    ).encode()
+
+
 @dataclass
 class History:
     """What was sent, and what of it holds in the end."""
 
     complexes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    lots: dict[str, Sequence[Lot]] = field(default_factory=dict)
+    metered: dict[tuple[str, date, str], dict[str, Page]] = field(default_factory=dict)
     usage: dict[tuple[str, date], dict[str, str]] = field(default_factory=dict)
     entered: set[tuple[str, date]] = field(default_factory=set)
     weather: dict[tuple[str, date], dict[str, str]] = field(default_factory=dict)
@@ -84,7 +112,8 @@ class History:
 
     def describe(self, complex_id: str, **changes: Any) -> None:
         """A complex, or what has changed about it."""
-        described = {**self.complexes.get(complex_id, {}), **changes}
+        unknown = {"legal_dong": None, "parcel": None}
+        described = {**unknown, **self.complexes.get(complex_id, {}), **changes}
         self.complexes[complex_id] = described
         value = {
             "complex_id": complex_id,
@@ -93,6 +122,19 @@ class History:
             "fetched_at": "2026-11-21T00:00:00Z",
         }
         self._record("complexes", complex_id, json.dumps(value, ensure_ascii=False).encode())
+
+    def stand(self, complex_id: str, dong: str, lots: Sequence[Lot], **changes: Any) -> None:
+        """The lots that a complex stands on, and what else has changed about it."""
+        self.lots[complex_id] = lots
+        named = ", ".join(f"{'산' * mountain}{main}{f'-{sub}' if sub else ''}" for mountain, main, sub in lots)
+        self.describe(complex_id, legal_dong=dong, parcel=f"대구광역시 수성구 범어동 {named} 2차 단지", **changes)
+
+    def meter(self, dong: str, month: date, item: str, rows: Page, part: str = "1", told_as: str | None = None) -> None:
+        """What was metered in a legal dong, told under its code of that time; or a correction of it."""
+        self.metered.setdefault((dong, month, item), {})[part] = rows
+        code = told_as or dong
+        key = f"{code}|{month:%Y-%m}|{item}|{part}"
+        self._record("energy.buildings", key, buildings_body(code, month, item, rows))
 
     def measure(self, day: date, station: str = "143", **values: str) -> None:
         """A day's weather, or a correction of it."""
@@ -151,7 +193,28 @@ def synthetic(*, complexes: int, first: date, count: int, seed: int = 1) -> Hist
             cold = 1 + 4 * (month.month in (12, 1, 2))
             quantities = {"electricity": f"{use * 290:.1f}", "water": f"{use * 15:.3f}", "heat": f"{use * 40:.0f}"}
             history.use(complex_id, month, **quantities, **({"gas": f"{use * 12 * cold:.2f}"} if gas else {}))
+    _synthetic_meters(history, all_months, random.Random(seed + 1))
     return history
+
+
+def _synthetic_meters(history: History, all_months: Sequence[date], dice: random.Random) -> None:
+    """Lots of the complexes in three legal dongs, and what was metered there: most of it, and more than theirs."""
+    dongs = {dong: list(history.complexes)[number::3] for number, dong in enumerate(DONGS)}
+    for dong, there in dongs.items():
+        for position, complex_id in enumerate(there):
+            lots = [
+                (dice.random() < 0.2, 10 + 5 * position + more, dice.randrange(3))
+                for more in range(dice.choice((1, 1, 1, 3)))
+            ]
+            history.stand(complex_id, dong, lots)
+        for month in all_months[:-2]:
+            for item, least in (("electricity", 30_000), ("gas", 90_000)):
+                rows = [((False, 900 + n, 0), str(dice.randrange(9_999))) for n in range(3)]
+                for complex_id in there[dice.randrange(2) :]:
+                    for lot in history.lots[complex_id]:
+                        rows += [(lot, f"{least + dice.random() * 70_000:.3f}")] * dice.choice((1, 1, 1, 2))
+                history.meter(dong, month, item, rows[::2], "1")
+                history.meter(dong, month, item, rows[1::2], "2")
 
 
 # ----- every table, recomputed
@@ -164,40 +227,113 @@ def expected(history: History) -> dict[str, pl.DataFrame]:
         schema={
             **{"complex_id": pl.String, "name": pl.String, "region": pl.String, "address": pl.String},
             **{"lat": pl.Float64, "lon": pl.Float64, "households": pl.Int64, "heating": pl.String},
+            **{"legal_dong": pl.String, "parcel": pl.String},
         },
     )
-    usage = pl.DataFrame(
-        [
-            {"complex_id": c, "month": month, **{item: _thousandths(used.get(item, "0")) for item in TAGS}}
-            for (c, month), used in history.usage.items()
-        ],
-        schema={"complex_id": pl.String, "month": pl.Date, **dict.fromkeys(TAGS, pl.Int64)},
-    )
-    entered = pl.DataFrame(
-        list(history.entered), schema={"complex_id": pl.String, "month": pl.Date}, orient="row"
-    ).join(usage, on=["complex_id", "month"])
-    grams = entered.select(
+    usage, entered = _usage(history)
+    weather = _weather(history)
+    of_day = dict(weather.filter(station="143").select("day", "hundredths").iter_rows())
+    weights = likely.weights(of_day)
+    used = {
+        (row["complex_id"], likely.index(row["month"])): {item: row[item] for item in TAGS}
+        for row in usage.iter_rows(named=True)
+    }
+    ever = {(complex_id, likely.index(month)) for complex_id, month in history.entered}
+    filled = _filled(history, usage, likely.estimates(used, _asked(history), ever, weights))
+    grams = filled.select(
         "complex_id",
         "month",
         *(_grams(pl.col(item) * factor).alias(item) for item, factor in zip(ITEMS, (424, 2240, 332), strict=True)),
+        *(f"{item}_source" for item in TAGS),
     )
-    weather = _weather(history)
-    days = _days(grams, complexes, weather)
-    known = grams.join(complexes, on="complex_id").with_columns(total=_total(*ITEMS))
+    gaps = grams.with_columns(pl.when(pl.col(f"{item}_source") == "estimate").then(item).alias(item) for item in ITEMS)
+    grams = grams.with_columns(kg_co2=_total(*ITEMS)).with_columns(
+        gap_kg=pl.when(pl.col("kg_co2").is_not_null()).then(gaps.select(_total(*ITEMS)).to_series().fill_null(0))
+    )
+    days = _days(grams, complexes, weather).join(
+        _days(gaps, complexes, weather).select("complex_id", "day", gap_kg="kg_co2"), on=["complex_id", "day"]
+    )
+    days = days.with_columns(gap_kg=pl.when(pl.col("kg_co2").is_not_null()).then(pl.col("gap_kg").fill_null(0)))
+    known = grams.join(complexes, on="complex_id")
+    whole = [pl.col("kg_co2").sum(), pl.col("gap_kg").sum()]
+    households = {complex_id: about["households"] for complex_id, about in history.complexes.items()}
+    certain = likely.points(used, ever, households, None).select("complex_id", "half_year", "saved_kg", "pine_trees")
     return {
         "complexes": complexes,
         "weather_daily": weather.drop("hundredths"),
         "energy_usage": usage,
-        "emission_per_complex_month": grams.with_columns(kg_co2=_total(*ITEMS)),
-        "emission_per_complex_day": days.select("complex_id", "day", "kg_co2"),
-        "emission_per_region_month": known.group_by("region", "month").agg(
-            kg_co2=pl.col("total").sum(), complexes=pl.col("total").count()
-        ),
-        "emission_per_region_day": days.group_by("region", "day").agg(
-            kg_co2=pl.col("kg_co2").sum(), complexes=pl.col("kg_co2").count()
-        ),
-        "carbon_points": _points(entered, complexes),
+        "emission_per_complex_month": grams,
+        "emission_per_complex_day": days.select("complex_id", "day", "kg_co2", "gap_kg"),
+        "emission_per_region_month": known.group_by("region", "month").agg(*whole, complexes=pl.col("kg_co2").count()),
+        "emission_per_region_day": days.group_by("region", "day").agg(*whole, complexes=pl.col("kg_co2").count()),
+        "carbon_points": _points(entered, complexes).join(certain, on=["complex_id", "half_year"]),
+        "carbon_points_expected": likely.points(used, ever, households, weights),
     }
+
+
+def _asked(history: History) -> set[tuple[str, int]]:
+    return {(complex_id, likely.index(month)) for complex_id, month in history.usage}
+
+
+def _filled(
+    history: History, usage: pl.DataFrame, estimated: dict[tuple[str, int], dict[str, int | None]]
+) -> pl.DataFrame:
+    """All months there is something to say of, with estimates where nobody entered anything."""
+    rows = []
+    for row in usage.iter_rows(named=True):
+        guesses = estimated.get((row["complex_id"], likely.index(row["month"])))
+        if guesses is None and (row["complex_id"], row["month"]) not in history.entered:
+            continue
+        there = {item: guess for item, guess in (guesses or {}).items() if guess is not None}
+        rows.append({**row, **there, **{f"{item}_source": "estimate" for item in there}})
+    return pl.DataFrame(rows, schema=usage.schema)
+
+
+def _usage(history: History) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """What is known of each month, in thousandths, and which of these months ever had a value."""
+    told = {key: {item: _thousandths(used.get(item, "0")) for item in TAGS} for key, used in history.usage.items()}
+    sources: dict[tuple[str, date], dict[str, str]] = {
+        key: {item: "k-apt" for item, quantity in used.items() if quantity is not None} for key, used in told.items()
+    }
+    for complex_id, month, item, quantity in _metered(history):
+        # A month that had a value once stays, with NULL where it is gone.
+        history.entered.add((complex_id, month))
+        of_month = told.setdefault((complex_id, month), dict.fromkeys(TAGS))
+        if of_month[item] is None:
+            of_month[item] = quantity
+            sources.setdefault((complex_id, month), {})[item] = "buildings"
+    told |= {key: dict.fromkeys(TAGS) for key in history.entered if key not in told}
+    schema = {"complex_id": pl.String, "month": pl.Date}
+    usage = pl.DataFrame(
+        [
+            {
+                **{"complex_id": key[0], "month": key[1], **used},
+                **{f"{item}_source": sources.get(key, {}).get(item) for item in TAGS},
+            }
+            for key, used in told.items()
+        ],
+        schema={**schema, **dict.fromkeys(TAGS, pl.Int64), **{f"{item}_source": pl.String for item in TAGS}},
+    )
+    entered = pl.DataFrame(list(history.entered), schema=schema, orient="row")
+    return usage, entered.join(usage, on=["complex_id", "month"])
+
+
+def _metered(history: History) -> Iterator[tuple[str, date, str, int]]:
+    """Thousandths of the unit of an item, by complex and month: kWh, and m3 of gas at 42.7 MJ each."""
+    claims = Counter(
+        (history.complexes[complex_id]["legal_dong"], lot) for complex_id, lots in history.lots.items() for lot in lots
+    )
+    for (dong, month, item), pages in history.metered.items():
+        of_lots: dict[Lot, Decimal] = defaultdict(Decimal)
+        for rows in pages.values():
+            for lot, kwh in rows:
+                of_lots[lot] += Decimal(kwh)
+        for complex_id, lots in history.lots.items():
+            if history.complexes[complex_id]["legal_dong"] != dong or any(claims[dong, lot] > 1 for lot in lots):
+                continue
+            if kwh := sum((of_lots[lot] for lot in lots if lot in of_lots), Decimal(0)):
+                per_unit = Decimal("11.861") if item == "gas" else Decimal(1)
+                yield complex_id, month, item, int((kwh / per_unit * 1000).to_integral_value())
 
 
 def _thousandths(text: str) -> int | None:
@@ -316,7 +452,7 @@ def _points(entered: pl.DataFrame, complexes: pl.DataFrame) -> pl.DataFrame:
         **{f"{item}_points": f"points_{item}" for item in ITEMS},
         **{f"{item}_saving": pl.col(f"saving_{item}").round(6) for item in ITEMS},
         households="households",
-    )
+    ).with_columns(points_per_household=pl.col("points") // pl.col("households"))
 
 
 # ----- and as it is
@@ -331,7 +467,16 @@ def actual(settings: Settings, table: str) -> pl.DataFrame:
     found = pl.DataFrame([dict(zip(names, row, strict=True)) for row in rows], infer_schema_length=None)
     if found.is_empty():
         return found
-    thousand = ("kg_co2", "electricity_kwh", "gas_m3", "water_m3", "heat_mcal", *(f"{item}_kg" for item in TAGS))
+    thousand = (
+        "kg_co2",
+        "gap_kg",
+        "saved_kg",
+        "electricity_kwh",
+        "gas_m3",
+        "water_m3",
+        "heat_mcal",
+        *(f"{item}_kg" for item in TAGS),
+    )
     rename = {f"{item}_kg": item for item in ITEMS} | {
         "electricity_kwh": "electricity",
         **{"gas_m3": "gas", "water_m3": "water", "heat_mcal": "heat"},
@@ -339,7 +484,7 @@ def actual(settings: Settings, table: str) -> pl.DataFrame:
     return (
         found.drop("version", "updated_at", "estimated", strict=False)
         .with_columns((pl.col(c).cast(pl.Float64) * 1000).round().cast(pl.Int64) for c in thousand if c in names)
-        .with_columns(pl.col(f"{item}_saving").cast(pl.Float64) for item in ITEMS if f"{item}_saving" in names)
+        .with_columns(pl.col(name).cast(pl.Float64) for name in names if "_saving" in name or name == "pine_trees")
         .rename({old: new for old, new in rename.items() if old in names})
     )
 
@@ -397,7 +542,8 @@ def _document(row: dict[str, Any]) -> dict[str, Any]:
         **{name: row[name] for name in ("complex_id", "name", "region", "households", "heating")},
         **{"month": row["month"].isoformat(), "position": position},
         **{f"{item}_kg": None if row[item] is None else row[item] / 1000 for item in ITEMS},
-        "kg_co2": None if row["kg_co2"] is None else row["kg_co2"] / 1000,
+        **{f"{item}_source": row[f"{item}_source"] for item in TAGS},
+        **{name: None if row[name] is None else row[name] / 1000 for name in ("kg_co2", "gap_kg")},
     }
     return {name: value for name, value in document.items() if value is not None}
 
@@ -501,7 +647,9 @@ def documents(now: datetime) -> dict[str, list[dict[str, Any]]]:
                     "heating": ("individual", "district", None)[number % 3],
                     "position": [place.lon, place.lat] if number % 10 else None,
                     **{name: kilograms.get(name) for name in KG_PER_HOUSEHOLD},
+                    **{f"{name.removesuffix('_kg')}_source": "k-apt" for name in kilograms},
                     "kg_co2": sum(kilograms.values()) if entered else None,
+                    "gap_kg": 0.0 if entered else None,
                 }
             )
     return {JOB: found}

@@ -94,3 +94,29 @@ def page(
     return (
         f"{_DECLARATION}<response>{header}<body>{kind_xml}<items>{rendered}</items>{_xml(about)}</body></response>"
     ).encode()
+
+
+def metered(items: Sequence[Item], number: int, rows: int, total: int, *, as_json: bool, outside: bool) -> bytes:
+    """One page of the building energy service: in JSON nothing is `""`, and one item no list.
+
+    Args:
+        items: The page's items.
+        number: The page, from 1.
+        rows: How many rows a page has.
+        total: How many items there are over all pages.
+        as_json: JSON, otherwise XML.
+        outside: Whether the three figures stand behind the body, as in the documented sample of gas.
+    """
+    about = {"numOfRows": rows, "pageNo": number, "totalCount": total}
+    header = {"resultCode": "00", "resultMsg": "NORMAL SERVICE"}
+    if as_json:
+        listed = [dict(item) for item in items]
+        body: dict[str, object] = {"items": {"item": listed[0] if len(listed) == 1 else listed} if listed else ""}
+        response = {"header": header, "body": body, **about} if outside else {"header": header, "body": body | about}
+        return json.dumps({"response": response}, ensure_ascii=False).encode()
+    rendered = "".join(f"<item>{_xml(item)}</item>" for item in items)
+    inside, behind = ("", _xml(about)) if outside else (_xml(about), "")
+    return (
+        f"{_DECLARATION}<response>{_xml({'header': header})}<body><items>{rendered}</items>{inside}</body>{behind}"
+        "</response>"
+    ).encode()

@@ -51,6 +51,29 @@ def rows(table_env: StreamTableEnvironment, query: str, name: str | None = None,
     return DataStream(j_stream)
 
 
+def python_rows(
+    table_env: StreamTableEnvironment,
+    query: str,
+    name: str | None = None,
+    *,
+    of: TypeInformation | None = None,
+    **values: str,
+) -> DataStream:
+    """As `rows`, but rows that Python can read; `of` is their type, for what takes no type of a table."""
+    table_env.get_config().set("table.exec.uid.format", f"{name or query}.<type>.<transformation>")
+    found = table_env.to_data_stream(table_env.sql_query(sql(query, **values)))
+    if of is not None:
+        found._j_data_stream.getTransformation().setOutputType(of.get_java_type_info())
+    named(found._j_data_stream, name or query)
+    return found
+
+
+def sql_pairs(table_env: StreamTableEnvironment, query: str, value_type: TypeInformation, **values: str) -> KeyedStream:
+    """What a query gives of a text and a ROW of `value_type`, keyed by the text: see `keyed_pairs`."""
+    pair = Types.ROW_NAMED(["key", "value"], [Types.STRING(), value_type])
+    return keyed_pairs(python_rows(table_env, query, of=pair, **values), value_type)
+
+
 def watermarked(table_env: StreamTableEnvironment, name: str, stream: DataStream, time: str) -> None:
     """Register rows as a view that lets the stream's watermarks pass; as any other view they end there.
 

@@ -11,7 +11,7 @@ from pyflink.datastream import DataStream, OutputTag, ProcessFunction, RuntimeCo
 from pyflink.java_gateway import get_gateway
 from pyflink.table import StreamTableEnvironment
 
-from jobs.flow.datastreams import named, side, sql
+from jobs.flow.datastreams import python_rows, side, sql
 from jobs.rules.fields import RejectedError
 from sinks.rows import columns
 
@@ -70,10 +70,7 @@ def part(judged: DataStream, *, time: str, late_after_seconds: float, name: str)
 def records(tables: StreamTableEnvironment, topic: str, *, brokers: str, group: str) -> DataStream:
     """All records of a topic, from the earliest on: rows of key, value, timestamp, topic, partition and offset."""
     source(tables, "records/source", topic=topic, brokers=brokers, group=group)
-    tables.get_config().set("table.exec.uid.format", f"{topic}.<type>.<transformation>")
-    found = tables.to_data_stream(tables.sql_query(sql("records/records", topic=topic)))
-    named(found._j_data_stream, topic)
-    return found
+    return python_rows(tables, "records/records", name=topic, topic=topic)
 
 
 def decode(stream: DataStream, parse: Parse, *, topic: str) -> Judged:

@@ -68,7 +68,7 @@ def submit(
     """
     for package in (apis, conf, *carrying):
         cloudpickle.register_pickle_by_value(package)
-    documents = ["elasticsearch"] if getattr(load(), name).documents else []
+    documents = ["elasticsearch"] if getattr(getattr(load(), name), "documents", False) else []
     try:
         settings = serving("kafka", "postgres", *documents)
         refuse_second(settings, name)

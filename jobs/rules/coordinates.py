@@ -1,4 +1,4 @@
-"""Points of uploaded files: what a record of `coordinates.requests` asks, and what is found for it without a server.
+"""Points of uploaded files: what is found for them without a server, and what becomes of a row with its address.
 
 Conversion takes many rows at once: PROJ and the boundaries work on arrays. A row that can't be converted is a result
 with its reason, since whoever uploaded it looks for it in the workbook; a dead letter is what is no row of a batch.
@@ -10,165 +10,151 @@ from typing import NamedTuple
 
 import numpy as np
 
-from geo.regions import regions
+from geo.regions import Region, regions
 from geo.systems import NoNumberError, UnknownSystemError, in_korea, number, system
-from jobs.rules.fields import Fields, Reason, RejectedError, fetched, field, identifier, json_object, same_key, storable
+from jobs.rules.line import Answer
 
 DONE, WAITING, FAILED = "done", "waiting", "failed"
-MOST_SHEET_CHARACTERS = 100
-# A row of a file; Kafka takes no record above 1 MiB.
-MOST_PAYLOAD_BYTES = 1 << 20
 _NO_REGION = "no region there: at sea, or beyond the border"
+_MOST_CHARACTERS = 100
 
 
-class Request(NamedTuple):
-    """A row of a file: its place, its point as it stands there, and all its cells as JSON.
+class Converted(NamedTuple):
+    """What is found for a row.
 
     Attributes:
-        fault: what is wrong with the row, where whoever sent it saw something.
+        lon, lat: in WGS84 degrees.
+        region: the first five digits of the legal code.
+        legal_code: ten digits.
+        status: `waiting` for its address; `failed`; or `done`, where there is no region, and so no address.
+        error: why it failed, or has no region.
+        position: the point to 0.1 m, of waiting rows: those with the same one have the same address.
     """
+
+    lon: float | None
+    lat: float | None
+    region: str | None
+    legal_code: str | None
+    status: str
+    error: str | None
+    position: str | None
+
+
+class Waiting(NamedTuple):
+    """A row of coordinate_results that waits for its address."""
 
     batch_id: str
     sheet: str
     row_number: int
-    x: str | float | None
-    y: str | float | None
-    source_crs: str
+    lon: float
+    lat: float
+    region: str
+    legal_code: str
     payload: str
-    fault: str | None
+    version: int
 
 
 class Result(NamedTuple):
-    """A row of coordinate_results. The row with the address has the higher version of the two that are written."""
+    """A row of coordinate_results. Of the two that are written, the one with the address has the higher version."""
 
     batch_id: str
     sheet: str
     row_number: int
-    lon: float | None
-    lat: float | None
+    lon: float
+    lat: float
     address: str | None
-    region: str | None
-    legal_code: str | None
+    region: str
+    legal_code: str
     status: str
     error: str | None
     payload: str
     version: int
 
-    @property
-    def position(self) -> str:
-        """The point to 0.1 m: rows with the same one have the same address."""
-        return f"{self.lon:.6f},{self.lat:.6f}"
 
-
-def parse(key: str | None, value: bytes | None, at: int) -> Request:
-    """The request that a record holds; its key is `<batch_id>|<sheet>`, `at` its timestamp in ms.
-
-    Raises:
-        RejectedError: it breaks a rule.
-    """
-    fetched(at)
-    record = json_object(value)
-    sheet = "" if record.get("sheet") == "" else field(record, "sheet", str)
-    if len(sheet) > MOST_SHEET_CHARACTERS:
-        raise RejectedError(Reason.TOO_LONG, f"sheet has more than {MOST_SHEET_CHARACTERS} characters")
-    payload = json.dumps(field(record, "payload", list), ensure_ascii=False, separators=(",", ":"))
-    found = Request(
-        identifier(record, "batch_id"),
-        sheet,
-        field(record, "row_number", int),
-        _coordinate(record, "x"),
-        _coordinate(record, "y"),
-        field(record, "source_crs", str),
-        storable("payload", payload, longest=MOST_PAYLOAD_BYTES),
-        field(record, "fault", str, optional=True),
-    )
-    same_key(key, found.batch_id, found.sheet)
-    if not 1 <= found.row_number < 2**53:
-        raise RejectedError(Reason.OUT_OF_RANGE, f"row_number is not 1 or more: {found.row_number}")
-    return found
-
-
-def convert(requests: Sequence[tuple[Request, int]]) -> list[Result]:
+def convert(
+    xs: Sequence[str | None], ys: Sequence[str | None], systems: Sequence[str], faults: Sequence[str | None]
+) -> list[Converted]:
     """Positions and regions of rows, in their order.
 
     Args:
-        requests: each with its record's timestamp in ms, of which the version is made.
-
-    Returns:
-        `waiting` rows, whose address is to come; `failed` ones with the reason; and `done` ones that have no region,
-        and so no address.
+        xs: longitudes or eastings, each as the JSON that stands in the record.
+        ys: latitudes or northings.
+        systems: the names of the coordinate systems.
+        faults: what is wrong with a row, where whoever sent it saw something.
     """
-    faults = [request.fault for request, _ in requests]
-    lon, lat = np.full(len(requests), np.nan), np.full(len(requests), np.nan)
+    errors = list(faults)
+    lon, lat = np.full(len(xs), np.nan), np.full(len(xs), np.nan)
     by_system: dict[str, list[tuple[int, float, float]]] = {}
-    for place, (request, _) in enumerate(requests):
-        if faults[place]:
+    for place, (x, y, name) in enumerate(zip(xs, ys, systems, strict=True)):
+        if errors[place]:
             continue
         try:
-            point = _number("x", request.x), _number("y", request.y)
+            by_system.setdefault(name, []).append((place, _number("x", x), _number("y", y)))
         except NoNumberError as error:
-            faults[place] = str(error)
-        else:
-            by_system.setdefault(request.source_crs, []).append((place, *point))
+            errors[place] = str(error)
     for name, points in by_system.items():
-        places, x, y = zip(*points, strict=True)
+        if not points:
+            continue
+        places, x_of, y_of = zip(*points, strict=True)
         try:
-            lon[list(places)], lat[list(places)] = system(name).to_wgs84(x, y)
+            lon[list(places)], lat[list(places)] = system(name).to_wgs84(x_of, y_of)
         except UnknownSystemError as error:
             for place in places:
-                faults[place] = str(error)
+                errors[place] = str(error)
     inside = in_korea(lon, lat)
     found = iter(regions().at(lon[inside], lat[inside]))
-    results = []
-    for place, (request, at) in enumerate(requests):
-        region = next(found) if inside[place] else None
-        is_placed = bool(np.isfinite(lon[place]))
-        fault = faults[place] or (None if inside[place] else _elsewhere(request, float(lon[place]), float(lat[place])))
-        results.append(
-            Result(
-                request.batch_id,
-                request.sheet,
-                request.row_number,
-                float(lon[place]) if is_placed else None,
-                float(lat[place]) if is_placed else None,
-                None,
-                region and region.district,
-                region and region.code,
-                FAILED if fault else WAITING if region else DONE,
-                fault or (None if region else _NO_REGION),
-                request.payload,
-                2 * at,
-            )
+    return [
+        _found(error, name, *there, next(found) if is_inside else None, is_inside=is_inside)
+        for error, name, there, is_inside in zip(
+            errors, systems, zip(lon.tolist(), lat.tolist(), strict=True), inside.tolist(), strict=True
         )
-    return results
+    ]
 
 
-def addressed(result: Result, address: str | None) -> Result:
-    """A waiting row with its address; None: the API knows none there."""
-    error = None if address else "no address is known there"
-    return result._replace(address=address, status=DONE, error=error, version=result.version + 1)
+def addressed(waiting: Waiting, answer: Answer) -> Result:
+    """A waiting row with its address; where the answer is None, none is known there."""
+    status, error = DONE, None if answer.value else "no address is known there"
+    if answer.error:
+        status, error = FAILED, f"its address can't be looked up: {answer.error}"
+    return Result(
+        *waiting[:5],
+        answer.value,
+        waiting.region,
+        waiting.legal_code,
+        status,
+        error,
+        waiting.payload,
+        waiting.version + 1,
+    )
 
 
-def _coordinate(record: Fields, name: str) -> str | float | None:
-    if name in record.repeated:
-        raise RejectedError(Reason.DUPLICATE_FIELD, f"{name} is there more than once")
-    found: object = record.get(name)
-    if isinstance(found, str):
-        return storable(name, found)
-    if found is None or (isinstance(found, int | float) and not isinstance(found, bool)):
-        return found
-    return json.dumps(found)[:100]
+def _found(
+    error: str | None, name: str, lon: float, lat: float, region: Region | None, *, is_inside: bool
+) -> Converted:
+    if not np.isfinite(lon):
+        return Converted(None, None, None, None, FAILED, error or f"{name} has no such point", None)
+    if not is_inside:
+        return Converted(lon, lat, None, None, FAILED, f"outside Korea: lon {lon:.5f}, lat {lat:.5f}", None)
+    if region is None:
+        return Converted(lon, lat, None, None, DONE, _NO_REGION, None)
+    return Converted(lon, lat, region.district, region.code, WAITING, None, f"{lon:.6f},{lat:.6f}")
 
 
-def _number(name: str, value: str | float | None) -> float:
+def _number(name: str, said: str | None) -> float:
     try:
-        return number(value)
+        return number(_value(said))
     except NoNumberError as error:
         msg = f"{name} {error}"
         raise NoNumberError(msg) from None
 
 
-def _elsewhere(request: Request, lon: float, lat: float) -> str:
-    if not np.isfinite(lon):
-        return f"{request.source_crs} has no such point"
-    return f"outside Korea: lon {lon:.5f}, lat {lat:.5f}"
+def _value(said: str | None) -> object:
+    """A cell as it stood in the file."""
+    if said is None:
+        return None
+    if said[0] in "[{":
+        return said[:_MOST_CHARACTERS]
+    try:
+        return json.loads(said)
+    except ValueError:  # Python reads only some thousand digits.
+        return said[:_MOST_CHARACTERS]

@@ -82,6 +82,10 @@ def test_a_history_read_under_kills_comes_out_the_same(capsys: pytest.CaptureFix
         # A correction afterwards finds the state whole.
         for complex_id, month in list(history.usage)[:: len(history.usage) // 50]:
             history.use(complex_id, month, electricity="31415.9", water="271.8")
+        for (dong, month, item), pages in list(history.metered.items())[::9]:
+            history.meter(dong, month, item, [(lot, "55555.5") for lot, _ in pages["1"][1:]], "1")
+        for complex_id, month in list(history.usage)[7 :: len(history.usage) // 20]:
+            history.use(complex_id, month)  # taken back: what was metered counts, or an estimate
         history.send(settings)
         carbon.await_agreement(settings, history, SECONDS)
     with capsys.disabled():

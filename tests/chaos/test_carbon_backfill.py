@@ -3,6 +3,7 @@
 Every table equals its recomputation from the simulator's data, and hardly a call was made twice.
 """
 
+import itertools
 import os
 import random
 import time
@@ -13,8 +14,9 @@ import pytest
 
 from conf.city import places
 from conf.settings import Settings
-from generators.simulator.carbon import energy
-from generators.simulator.carbon.services import World, geocoded, road_address
+from generators.pollers.carbon.plan import METERED
+from generators.simulator.carbon import energy, parcels
+from generators.simulator.carbon.services import World, basis_item, geocoded, road_address
 from tests import carbon, pollers
 from tests.chaos.test_carbon import SECONDS, kill
 
@@ -28,7 +30,7 @@ MORE_CALLS = 1.02
 
 def told(settings: Settings) -> carbon.History:
     """What the services tell of the whole city, from the simulator's data and not over HTTP."""
-    world = World(settings.simulator.seed, settings.simulator.first_month)
+    world = World.of(settings.simulator)
     history = carbon.History()
     for place in places.complexes():
         found = geocoded(world, road_address(place))
@@ -36,9 +38,11 @@ def told(settings: Settings) -> carbon.History:
             place.complex_id,
             **{"name": place.name, "region": place.region, "address": road_address(place)},
             **{"lat": place.lat if found else None, "lon": place.lon if found else None},
+            **{"legal_dong": parcels.legal_dong(place), "parcel": basis_item(world, place)["kaptAddr"]},
             households=place.households,
             heating=world.traits(place).heating,
         )
+        history.lots[place.complex_id] = parcels.lots(place)
         for month in energy.months_between(FIRST, LAST):
             used = world.usage(place, month, pollers.TODAY)
             history.use(
@@ -47,6 +51,10 @@ def told(settings: Settings) -> carbon.History:
                 **{"electricity": str(used.electricity_kwh), "gas": str(used.gas_m3)},
                 **{"water": str(used.water_m3), "heat": str(used.heat_mcal)},
             )
+    for dong, month, item in itertools.product(parcels.dongs(), energy.months_between(FIRST, LAST), METERED):
+        rows = world.metered(dong, month, item, pollers.TODAY)
+        told = [((row["platGbCd"] == "1", int(row["bun"]), int(row["ji"])), row["useQty"]) for row in rows]
+        history.metered[dong, month, item] = {"1": told}
     for day in world.weather(FIRST, LAST_DAY):
         temperatures = (day.mean_celsius, day.min_celsius, day.max_celsius) if day.is_observed else ("", "", "")
         history.measure(
@@ -78,7 +86,8 @@ def test_the_whole_city_comes_out_right_and_no_call_is_wasted(
         assert code == 0, said
         took = carbon.await_agreement(settings, history, SECONDS)
         spent = simulation.calls()
-    fewest = len(history.usage) + 2 * len(history.complexes)
+    pages = sum(max(1, -(-len(rows) // 100)) for of_month in history.metered.values() for rows in of_month.values())
+    fewest = len(history.usage) + 2 * len(history.complexes) + pages
     assert spent <= MORE_CALLS * fewest, f"{spent} calls, where {fewest} would have done"
     with capsys.disabled():
         print(f"\n{spent} calls ({spent / fewest - 1:+.2%}); every table was right {took:.0f} s after the last")

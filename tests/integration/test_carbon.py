@@ -8,7 +8,9 @@ from contextlib import closing
 from datetime import date
 
 import pytest
+from fastapi.testclient import TestClient
 
+from board import app, places
 from control import jobs
 from control.cluster import Cluster
 from jobs.carbon import build
@@ -69,6 +71,28 @@ def test_a_correction_replaces_the_old_value_everywhere(history: History) -> Non
     history.use("A00004", MAY, electricity="123456.7", gas="1000", water="2000")
     history.use("A00005", date(2025, 5, 1), electricity="99999")  # part of a baseline
     history.use("A00006", MAY)  # all that was entered is taken back
+
+
+@pytest.mark.usefixtures("agrees")
+def test_a_correction_of_either_source_replaces_it_everywhere(history: History) -> None:
+    """What was metered fills in; what the office enters later wins; where it is taken back, the meter counts again."""
+    dong, there = carbon.DONGS[0], list(history.complexes)[0:30:3]
+    for month in (MAY, date(2025, 5, 1)):
+        rows = [(lot, "123456.789") for complex_id in there for lot in history.lots[complex_id]]
+        history.meter(dong, month, "gas", rows, "1")
+        history.meter(dong, month, "gas", [], "2")
+        history.use(there[1], month, electricity="999")
+        history.use(there[2], month, electricity="999", gas="88")
+    history.use(there[2], MAY)
+    history.meter("2772025021", date(2023, 5, 1), "gas", [(history.lots["A00001"][0], "77777")], told_as="4772025021")
+
+
+@pytest.mark.usefixtures("agrees")
+def test_lots_change_hands(history: History) -> None:
+    taken = history.lots["A00003"]
+    history.stand("A00006", carbon.DONGS[0], taken)  # both name it now, and neither has it
+    history.stand("A00009", carbon.DONGS[1], [(False, 12, 0)])
+    history.stand("A00003", carbon.DONGS[0], [(True, 999, 9)])
 
 
 @pytest.mark.usefixtures("agrees")
@@ -145,6 +169,7 @@ def test_every_bad_record_is_one_dead_letter_with_its_bytes(history: History) ->
     for value, _ in BAD.values():
         history.raw("energy.usage", "A00001|2026-05", value)
     history.raw("complexes", None, b'{"complex_id": "A00001", "name": "\\ud800"}')  # and no key
+    history.raw("energy.buildings", "2726010100|2026-05|gas|1", b"Unauthorized")
     history.raw("weather.daily", "143|2026-05-01", b'{"stnId": "143", "tm": "2026-05-01", "avgTa": 17}')
     history.send(settings)
     slate.await_that(
@@ -155,15 +180,51 @@ def test_every_bad_record_is_one_dead_letter_with_its_bytes(history: History) ->
         (str(value), reason) for value, reason in BAD.values()
     )
     assert all(letter["topic"] == "energy.usage" and letter["detail"] is not None for letter in letters)
-    for topic, reason in (("complexes", "invalid-utf8"), ("weather.daily", "wrong-type")):
+    others = {"complexes": "invalid-utf8", "energy.buildings": "not-xml", "weather.daily": "wrong-type"}
+    for topic, reason in others.items():
         slate.await_that(lambda topic=topic: carbon.dead_letters(settings, topic), SECONDS, "its dead letter is there")
         assert [letter["reason"] for letter in carbon.dead_letters(settings, topic)] == [reason]
     cluster = Cluster(settings.flink.url)
     job = cluster.running(carbon.JOB) or ""
     slate.await_that(
-        lambda: cluster.metric(job, "dead_lettered") == len(BAD) + 2, SECONDS, "dead letters are counted by reason"
+        lambda: cluster.metric(job, "dead_lettered") == len(BAD) + 3, SECONDS, "dead letters are counted by reason"
     )
     assert cluster.metric(job, "citystream.reason.html-page.dead_lettered") == 1
+
+
+def test_the_service_tells_what_the_tables_hold(history: History) -> None:
+    settings = carbon.settings()
+    carbon.await_agreement(settings, history, SECONDS)
+    known = places.Places(lambda: settings)
+    known.refresh()
+    service = TestClient(app.create(app.Part("Places", "", {}, places.routes(known))))
+    assert [each["complex_id"] for each in service.get("/complexes?q=ㄷㅈ 7").json()["complexes"]] == ["A00007"]
+    want = carbon.expected(history)
+    for table, path, key, part in (
+        ("emission_per_complex_month", "/complexes/A00007", {"complex_id": "A00007"}, "emission"),
+        ("energy_usage", "/complexes/A00007", {"complex_id": "A00007"}, "energy"),
+        ("carbon_points", "/complexes/A00007", {"complex_id": "A00007"}, "points"),
+        ("emission_per_region_month", "/regions/27260", {"region": "27260"}, "emission"),
+    ):
+        told = service.get(path).json()[part]
+        rows = want[table].filter(**key).sort("month" if part != "points" else "half_year").to_dicts()
+        assert len(told) == len(rows) > 0, table
+        for one, row in zip(told, rows, strict=True):
+            if part == "emission":
+                grams = (row["kg_co2"], row["gap_kg"])
+                assert (one["kg_co2"], one["gap_kg"]) == tuple(None if g is None else g / 1000 for g in grams)
+            elif part == "energy":
+                assert (one["gas_source"], one["electricity_source"]) == (row["gas_source"], row["electricity_source"])
+            else:
+                assert (one["points"], one["half_year"]) == (row["points"], row["half_year"])
+    told = service.get("/complexes/A00007").json()
+    final = {each["half_year"] for each in told["points"]}
+    assert told["expected_points"]
+    assert not final & {each["half_year"] for each in told["expected_points"]}
+    # A connection that broke is opened again.
+    with postgres.connect(settings) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s)", (known._connection.info.backend_pid,))
+    assert service.get("/complexes/A00007").json() == told
 
 
 def test_a_savepoint_holds_all_that_is_known(history: History) -> None:

@@ -99,7 +99,11 @@ def test_a_run_that_ends_before_its_first_checkpoint_is_resumed_from_where_it_be
     jobs.resume(settings, JOB, restore=savepoint)
     cancel(settings)
     assert jobs.restore_path(settings, JOB) == savepoint
-    # Nor is it forgotten by the cluster, where the journal is lost.
+    # Nor is it forgotten by the journal, where a restarted JobManager knows nothing of the run.
+    with monkeypatch.context() as restarted:
+        restarted.setattr(Cluster, "jobs", lambda _: [])
+        assert jobs.restore_path(settings, JOB) == savepoint
+    # Nor by the cluster, where the journal is lost.
     (settings.stack.path / "jobs" / f"{JOB}.jsonl").unlink()
     assert jobs.restore_path(settings, JOB) == savepoint
 

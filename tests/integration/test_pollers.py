@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import random
@@ -13,19 +14,22 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
+from xml.etree import ElementTree as ET
 
+import httpx
 import pytest
 
-from apis import calendar
+from apis import calendar, legal_dongs
 from conf.city import places
 from conf.settings import load
 from generators.brokers import client
-from generators.pollers.carbon.plan import Period
+from generators.pollers.carbon.plan import METERED, Period
 from generators.pollers.carbon.poller import Poller
 from generators.pollers.report import Report
 from generators.pollers.state import State
-from generators.simulator.carbon import services
+from generators.simulator.carbon import energy, parcels, services
 from generators.simulator.carbon.services import World
+from generators.simulator.envelopes import Item
 from tests.pollers import (
     COMPLEXES,
     PLACES,
@@ -66,9 +70,11 @@ def test_a_backfill_brings_everything_once(polling: Polling) -> None:
     assert Counter(record.topic for record in records) == {
         "complexes": COMPLEXES,
         "energy.usage": 2 * COMPLEXES,
+        "energy.buildings": len(pages(polling, date(2025, 1, 1), date(2025, 2, 1))),
         "weather.daily": 59,
     }
-    world = World(polling.settings.simulator.seed, polling.settings.simulator.first_month)
+    assert_all_buildings_are_there(polling, date(2025, 1, 1), date(2025, 2, 1))
+    world = World.of(polling.settings.simulator)
     for record in records:
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", record.headers["fetched_at"])
         fetched = datetime.fromisoformat(record.headers["fetched_at"])
@@ -88,6 +94,7 @@ def test_a_backfill_brings_everything_once(polling: Polling) -> None:
             assert (told["households"], told["heating"]) == (place.households, about.heating)
             assert (told["lat"], told["lon"]) == ((place.lat, place.lon) if about.has_known_address else (None, None))
     minimum = 3 + COMPLEXES + COMPLEXES + 1 + 2 * COMPLEXES
+    minimum += len(pages(polling, date(2025, 1, 1), date(2025, 2, 1)))
     assert polling.simulation.calls() == minimum
     assert polling.simulation.repeats() == {}
 
@@ -104,6 +111,105 @@ def test_a_backfill_brings_everything_once(polling: Polling) -> None:
     code, said = polling.run("status")
     assert code == 0
     assert f"energy: {sum(bool(any(u)) for u in map(_used, _energy(polling)))} with values" in said
+
+
+def pages(polling: Polling, first: date, last: date) -> dict[str, list[Item]]:
+    """The rows of every page of every legal dong and month, by key."""
+    world = World.of(polling.settings.simulator)
+    found = {}
+    for month in energy.months_between(first, last):
+        for dong, item in itertools.product(parcels.dongs(), METERED):
+            code = legal_dongs.at(dong, month)
+            rows = world.metered(code, month, item, TODAY)
+            for page in range(max(1, -(-len(rows) // 100))):
+                found[f"{code}|{month:%Y-%m}|{item}|{page + 1}"] = rows[page * 100 : page * 100 + 100]
+    return found
+
+
+def quantities_by_lot(body: bytes) -> list[tuple[str, ...]]:
+    """What the rows of a body say, read without the pollers' code."""
+    tags = ("platGbCd", "bun", "ji", "useQty")
+    return [tuple(row.findtext(tag) or "" for tag in tags) for row in ET.fromstring(body).iter("item")]  # noqa: S314
+
+
+def assert_all_buildings_are_there(polling: Polling, first: date, last: date) -> None:
+    came = {key: quantities_by_lot(record.value) for key, record in polling.latest("energy.buildings").items()}
+    wanted = pages(polling, first, last)
+    assert came == {
+        key: [tuple(row[tag] for tag in ("platGbCd", "bun", "ji", "useQty")) for row in rows]
+        for key, rows in wanted.items()
+    }
+    assert any(key.endswith("|2") for key in wanted)
+
+
+def test_months_by_lot_come_late_and_are_corrected(polling: Polling) -> None:
+    """A watch asks again for the newest months, under the code of the month; what is the same is not sent again."""
+    code, said = polling.backfill("complexes", TEXT, TEXT)
+    assert code == 0, said
+    code, said = polling.run("backfill", "buildings", "--from", "2023-06", "--to", "2023-07")
+    assert code == 0, said
+    assert_all_buildings_are_there(polling, date(2023, 6, 1), date(2023, 7, 1))
+    assert {key[:5] for key in polling.latest("energy.buildings")} >= {"47720", "27720"}
+    calls = polling.simulation.calls()
+    code, said = polling.run("backfill", "buildings", "--from", "2023-06", "--to", "2023-07")
+    assert (code, polling.simulation.calls()) == (0, calls), said
+
+    place = next(p for p in PLACES.values() if World.of(polling.settings.simulator).metered(
+        parcels.legal_dong(p), date(2023, 7, 1), "gas", TODAY) and p.households > 1000)  # fmt: skip
+    body = {"complex_id": place.complex_id, "month": "2023-07-01", "factor": 2, "service": "buildings"}
+    httpx.post(f"{polling.simulation.url}/simulator/corrections", json=body, timeout=60).raise_for_status()
+    with contextlib.closing(State(polling.state_file)) as state:
+        before = polling.latest("energy.buildings")
+        state._db.execute("DELETE FROM answers WHERE operation LIKE 'buildings%' AND subject LIKE '%2023-07%'")
+    code, said = polling.run("backfill", "buildings", "--from", "2023-07", "--to", "2023-07")
+    assert code == 0, said
+    after = polling.latest("energy.buildings")
+    changed = {key for key in after if after[key].timestamp != before[key].timestamp}
+    assert changed == {key for key in after if after[key].value != before[key].value}
+    assert all(key.startswith(f"{parcels.legal_dong(place)}|2023-07") for key in changed)
+
+
+def test_a_service_that_refuses_whole_legal_dongs_is_asked_lot_by_lot(tmp_path: Path) -> None:
+    with simulation(tmp_path, energy__whole_dongs="false", rate_per_second=200, daily_quota=100_000) as narrow:
+        polling = Polling(tmp_path, narrow)
+        code, said = polling.run("backfill", "complexes", "buildings", "--from", TEXT, "--to", TEXT)
+        assert code == 0, said
+        assert said.count("asked lot by lot from now on") == 1
+        world = World.of(polling.settings.simulator)
+        lots = {(dong, f"{lot.main:04}-{lot.sub:04}") for dong, there in parcels.dongs().items() for place in there
+                for lot in parcels.lots(place)}  # fmt: skip
+        came = polling.latest("energy.buildings")
+        assert set(came) == {f"{dong}|{TEXT}|{item}|{number}" for dong, number in lots for item in METERED}
+        for key, record in came.items():
+            dong, _, item, number = key.split("|")
+            rows = world.metered(dong, MONTH, item, TODAY)
+            wanted = [row for row in rows if f"{row['bun']}-{row['ji']}" == number]
+            assert len(quantities_by_lot(record.value)) == len(wanted)
+        assert narrow.repeats() == {}
+
+
+def test_trouble_with_energy_by_lot_loses_nothing(polling: Polling) -> None:
+    assert polling.backfill("complexes", TEXT, TEXT)[0] == 0
+    trouble = {"timeouts": 0.1, "errors": 0.1, "malformed": 0.1, "bombs": 0.05, "html": 0.05, "hang_seconds": 30}
+    polling.simulation.put("trouble", **trouble, operations=["buildings_electricity", "buildings_gas"])
+    code, said = polling.backfill("buildings", TEXT, TEXT, timeout_seconds=2, malformed_attempts=12, attempts=12)
+    assert code == 0, said
+    readable = {key for key, record in polling.latest("energy.buildings").items() if b"</response>" in record.value}
+    assert readable == set(pages(polling, MONTH, MONTH))
+    assert {"timeout", "04", "05", "99", "html", "bomb"} <= {
+        outcome for item in METERED for outcome in polling.simulation.outcomes(f"buildings_{item}")
+    }
+    assert polling.simulation.repeats() == {}
+
+
+def test_a_dry_run_shows_what_energy_by_lot_costs(polling: Polling) -> None:
+    assert polling.backfill("complexes", TEXT, TEXT)[0] == 0
+    calls = polling.simulation.calls()
+    code, said = polling.run("backfill", "buildings", "--from", "2025-01", "--to", "2025-03", "--dry-run")
+    assert code == 0, said
+    for item in METERED:
+        assert re.search(rf"^buildings_{item} +{3 * len(parcels.dongs())} ", said, re.MULTILINE)
+    assert polling.simulation.calls() == calls
 
 
 def _energy(polling: Polling) -> list[bytes]:
@@ -340,7 +446,7 @@ def test_the_schedule(polling: Polling) -> None:
     months = {"watch__walk_back_months": 3, "watch__correction_months": 2}
     code, said = polling.run("watch", "--once", **months)
     assert code == 0, said
-    world = World(polling.settings.simulator.seed, polling.settings.simulator.first_month)
+    world = World.of(polling.settings.simulator)
     today = calendar.day_of(datetime.now(UTC))
     window = calendar.months(calendar.months_back(newest, 2), newest)
     came = {key: quantities(record.value) for key, record in polling.latest("energy.usage").items()}

@@ -22,10 +22,11 @@ from generators.simulator.carbon.services import World
 from jobs.rules.carbon import energy
 from jobs.rules.fields import RejectedError
 from tests.carbon import body as month_body
+from tests.pollers import RICH
 
 NOW = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)  # noon in Korea
 AT = int(NOW.timestamp() * 1000)
-WORLD = World(27, date(2024, 5, 1))
+WORLD = World(27, date(2024, 5, 1), RICH)
 PLACE = places.complexes()[0]
 MONTH = month_body("A1", date(2026, 5, 1), electricity=5)
 MONTH_TEXT = MONTH.decode().partition("?>")[2]

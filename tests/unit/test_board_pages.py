@@ -15,6 +15,7 @@ from conf.streams import STREAMS
 from sinks.errors import NotReadyError
 
 STATIC = ROOT / "board" / "static"
+PERSON = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 OWN = [path for path in STATIC.rglob("*.js") if "vendor" not in path.parts]
 
 
@@ -48,7 +49,7 @@ def test_every_page_has_an_address(client: TestClient) -> None:
         "/letters",
         "/batches/b1",
     ):
-        answer = client.get(page)
+        answer = client.get(page, headers=PERSON)
         assert answer.status_code == 200, page
         assert "/static/app.js" in answer.text
         module = page.split("/")[1] or "overview"
@@ -56,13 +57,13 @@ def test_every_page_has_an_address(client: TestClient) -> None:
 
 
 def test_a_person_gets_a_page_where_there_is_none_and_a_program_a_problem(client: TestClient) -> None:
-    person = client.get("/nowhere", headers={"accept": "text/html,*/*"})
+    person = client.get("/nowhere", headers=PERSON)
     assert (person.status_code, "/static/app.js" in person.text) == (404, True)
     assert client.get("/nowhere").headers["content-type"] == "application/problem+json"
 
 
 def test_nothing_runs_in_a_page_but_our_files(client: TestClient) -> None:
-    page = client.get("/")
+    page = client.get("/", headers=PERSON)
     policy = page.headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy

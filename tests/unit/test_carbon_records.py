@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from pyflink.common import Instant, Row
 
 from jobs.flow.decode import DEAD_LETTERS, Decode
-from jobs.rules.carbon import complexes, energy, weather
+from jobs.rules.carbon import buildings, complexes, energy, weather
 from jobs.rules.fields import Reason, RejectedError
 from tests.carbon import body
 
-PARSERS = (complexes.parse, energy.parse, weather.parse)
+PARSERS = (complexes.parse, energy.parse, buildings.parse, weather.parse)
 MAY = date(2026, 5, 1)
 KEY = "A10027875|2026-05"
 AT = 1_777_562_000_000  # 2026-05-01T00:13:20 in Korea, where it is April in UTC
@@ -146,7 +146,7 @@ def described(**changes: Any) -> bytes:
 
 def test_a_complex_may_lack_position_and_heating() -> None:
     found = complexes.parse("A1", described(lat=None, lon=..., heating=None), AT)
-    assert found == ("A1", "단지", "27260", "대구", None, None, 500, None)
+    assert found == ("A1", "단지", "27260", "대구", None, None, 500, None, None, None)
     assert complexes.parse("A1", described(lat=36), AT).lat == 36.0
 
 
@@ -155,6 +155,8 @@ def test_a_complex_may_lack_position_and_heating() -> None:
     [
         ({"name": ...}, "missing-field"),
         ({"name": 5}, "wrong-type"),
+        ({"legal_dong": "272601010"}, "out-of-range"),
+        ({"legal_dong": 2726010100}, "wrong-type"),
         ({"name": "a\0b"}, "nul-byte"),
         ({"name": "\ud800"}, "invalid-utf8"),
         ({"address": "가" * 2_000}, "too-long"),

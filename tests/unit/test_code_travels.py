@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import cloudpickle
@@ -10,16 +11,25 @@ import cloudpickle
 import apis
 import conf
 import forecast
+import geo
 import jobs
+from geo.regions import regions
 from jobs import carbon
 from jobs.flow.decode import Decode
 from jobs.flow.gather import Newest
+from jobs.flow.lookups import LookUp, Pace
 from jobs.flow.totals import Fold
+from jobs.operators.carbon.buildings import PerDong
 from jobs.operators.carbon.emissions import PerComplex, PerMonth
 from jobs.operators.carbon.forecasts import ForecastAhead
-from jobs.rules.carbon import complexes, energy, weather
-from tests.carbon import body
+from jobs.operators.carbon.seasons import PerStation
+from jobs.rules.carbon import buildings, complexes, energy, weather
+from jobs.rules.coordinates import convert
+from tests import keys
+from tests.carbon import body, buildings_body
 
+# The last one is of these tests.
+TRAVEL = (apis, conf, jobs, forecast, geo, keys)
 MISSING = """
 import sys
 MISSING = {"apis", "jobs", "sinks", "conf", "stack", "generators", "geo", "forecast", "board"}
@@ -47,20 +57,54 @@ print(*fold.process_element(Row(2, 2, 20, -200), Context()))
 """
 CARBON = """
 import pickle
-(decode, *_), newest, operators, usage_seen = cloudpickle.loads(sys.stdin.buffer.read())
+decoders, newest, operators, seen = cloudpickle.loads(sys.stdin.buffer.read())
+
+class State(dict):
+    put = dict.__setitem__
 
 class Counter:
     def inc(self, by=1): pass
 
-decode._decoded = Counter()
-record = Row("A1|2026-05", %r, Instant(1_779_000_000, 0), "energy.usage", 0, 3)
-decoded, = decode.process_element(record, None)
-batch = newest.add(usage_seen(decoded), newest.create_accumulator())
-join = operators[0]
-join._usage, join._complex, join._replaced = {}, type("", (), {"value": lambda self: None})(), Counter()
-join._usage = type("", (dict,), {"put": dict.__setitem__})()
-for tag, row in join.process_element1(pickle.loads(pickle.dumps(batch)), None):
+def batch(number, key, body):
+    decode = decoders[number]
+    decode._decoded = Counter()
+    decoded, = decode.process_element(Row(key, body, Instant(1_779_000_000, 0), "topic", 0, 3), None)
+    return pickle.loads(pickle.dumps(newest.add(seen[number](decoded), newest.create_accumulator())))
+
+join, dong, station, _ = operators
+dong._pages, dong._lots, dong._replaced = State(), State({"A1": (("0-0012-0000",), (1, 0))}), Counter()
+metered = dong.process_element1(batch(1, "2726010100|2026-05|gas|1", %r), None)
+join._facts, join._replaced = State(), Counter()
+join._complex = type("", (), {"value": lambda self: None})()
+station._months, station._complexes = State(), State({"A1": True})
+days = {f"2026-05-{day:02d}": ((1, 0), (1800,), True, 1) for day in range(1, 32)}
+usage = batch(0, "A1|2026-05", %r)
+for fact in (*metered, *station.process_element1(("143|2026-05", days), None)):
+    usage = newest.add(fact, usage)
+for tag, row in join.process_element1(usage, None):
     print(tag.tag_id, *row)
+"""
+LOOK_UP = """
+import time
+LookUp, Pace, keys = cloudpickle.loads(sys.stdin.buffer.read())
+
+class Service:
+    async def ask(self, key): return key.upper()
+    async def close(self): pass
+
+function = LookUp(lambda rate: Service(), lambda row, answer: [Row(row, *answer)], Pace(10, 1, 1, 1))
+function.open(keys)
+assert keys.take(function, [("seoul", 1)]) == []
+made = []
+while not made:
+    time.sleep(0.01)
+    made = keys.fire(function)
+print(*made)
+function.close()
+"""
+CONVERT = """
+convert = cloudpickle.loads(sys.stdin.buffer.read())
+print(convert(['"198034.985"'], ["451585.832"], ["EPSG:5174"], [None])[0].region)
 """
 FORECAST = """
 print(cloudpickle.loads(sys.stdin.buffer.read())._newest_model())
@@ -69,12 +113,12 @@ print(cloudpickle.loads(sys.stdin.buffer.read())._newest_model())
 
 def output(worker: str, operators: object, folder: Path) -> str:
     """What a worker without this project prints, having been sent these operators."""
-    for package in (apis, conf, jobs, forecast):
+    for package in TRAVEL:
         cloudpickle.register_pickle_by_value(package)
     try:
         code = cloudpickle.dumps(operators)
     finally:
-        for package in (apis, conf, jobs, forecast):
+        for package in TRAVEL:
             cloudpickle.unregister_pickle_by_value(package)
     done = subprocess.run(
         [sys.executable, "-c", MISSING + worker], input=code, capture_output=True, check=False, cwd=folder
@@ -90,13 +134,38 @@ def test_a_worker_without_this_project_runs_the_python_operators(tmp_path: Path)
 
 def test_and_those_of_carbon(tmp_path: Path) -> None:
     operators = (
-        [Decode(parse) for parse in (energy.parse, complexes.parse, weather.parse)],
+        [Decode(parse) for parse in (energy.parse, buildings.parse, complexes.parse, weather.parse)],
         Newest(),
-        [PerComplex(carbon.known_factors(heat=False), complexes.station_of("143", {})), PerMonth()],
-        energy.seen,
+        [
+            PerComplex(
+                carbon.known_factors(heat=False),
+                carbon.known_conversions(),
+                Decimal("6.6"),
+                complexes.station_of("143", {}),
+            ),
+            PerDong(),
+            PerStation(),
+            PerMonth(),
+        ],
+        (energy.seen, buildings.seen),
     )
-    printed = output(CARBON % body("A1", date(2026, 5, 1), electricity="10"), operators, tmp_path)
-    assert printed == "emission_per_complex_month A1 2026-05 4240 None None None 4240 1779000000000\n"
+    may = date(2026, 5, 1)
+    bodies = (buildings_body("2726010100", may, "gas", [((False, 12, 0), "7")]), body("A1", may, electricity="10"))
+    lines = output(CARBON % bodies, operators, tmp_path).splitlines()
+    version = 2 * 1_779_000_000_000 + 1 + 31
+    assert lines == [
+        f"energy_usage A1 2026-05 10 None None None k-apt None None None {version}",
+        f"emission_per_complex_month A1 2026-05 4240 None None None 4240 k-apt None None None 0 {version}",
+    ]
+
+
+def test_and_look_ups(tmp_path: Path) -> None:
+    assert output(LOOK_UP, (LookUp, Pace, keys.Keys()), tmp_path) == "<Row(1, 'SEOUL', None)>\n"
+
+
+def test_and_the_conversion_without_the_boundaries_read_here(tmp_path: Path) -> None:
+    regions()
+    assert output(CONVERT, convert, tmp_path) == "11140\n"
 
 
 def test_and_the_forecast(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import openpyxl
 import pyarrow.parquet
 import pytest
+from defusedxml import ElementTree as ET
 from hypothesis import given
 from hypothesis import strategies as st
 from openpyxl.utils.escape import unescape
@@ -149,15 +150,25 @@ def test_names_of_sheets_are_such_as_excel_takes(keys: list[str]) -> None:
 def test_libreoffice_opens_the_workbook(tmp_path: Path) -> None:
     export(batch(), tmp_path / "a.xlsx")
     subprocess.run(
-        [
-            "soffice", f"-env:UserInstallation=file://{tmp_path}/profile", "--headless", "--convert-to",
-            'csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false,false,false,2', "a.xlsx",
-        ],
-        cwd=tmp_path, check=True, timeout=180, capture_output=True,
-    )  # fmt: skip
-    (converted,) = tmp_path.glob("*.csv")
-    with converted.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.reader(file))
-    assert rows[0] == [*HEADER, *COLUMNS]
-    assert [row[0] for row in rows[1:]][:6] == NASTY[:6]
-    assert rows[1][1:3] == ["1.50", "2024-05-01"]
+        ["soffice", f"-env:UserInstallation=file://{tmp_path}/profile", "--headless", "--convert-to", "fods", "a.xlsx"],
+        cwd=tmp_path,
+        check=True,
+        timeout=180,
+        capture_output=True,
+    )
+    names = {"table": "urn:oasis:names:tc:opendocument:xmlns:table:1.0",
+             "text": "urn:oasis:names:tc:opendocument:xmlns:text:1.0"}  # fmt: skip
+    sheet = ET.parse(tmp_path / "a.fods").findall(".//table:table", names)[1]
+    assert sheet.get(f"{{{names['table']}}}name") == "중구"
+    # Each cell as it is shown.
+    rows = [
+        ["\n".join("".join(line.itertext()) for line in cell.findall("text:p", names)) for cell in row[:4]]
+        for row in sheet.findall("table:table-row", names)
+    ]
+    assert rows[0] == [*HEADER[:3], "lon"]
+    # A tab is an element there.
+    assert [row[0] for row in rows[1:7]] == [str(each).lstrip("\t") for each in NASTY[:6]]
+    assert rows[1][1:] == ["1.50", "2024-05-01", "128"]
+    # As LibreOffice has a cell that is true; there is no other formula.
+    formula = f"{{{names['table']}}}formula"
+    assert [cell.get(formula) for cell in sheet.iter() if formula in cell.attrib] == ["of:=TRUE()"]

@@ -16,21 +16,7 @@ from forecast.store import Store
 from forecast.weather import Weather
 from jobs.operators.carbon.forecasts import LOOK_MS, REMEMBERED_DAYS, ForecastAhead
 from tests.emission import City, city
-
-
-class Value:
-    """A value state."""
-
-    held: Any = None
-
-    def value(self) -> Any:
-        return self.held
-
-    def update(self, value: Any) -> None:
-        self.held = value
-
-    def clear(self) -> None:
-        self.held = None
+from tests.keys import Value
 
 
 class Clock:

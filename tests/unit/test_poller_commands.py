@@ -1,15 +1,19 @@
 """The command line that all pollers share, without servers."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from apis.client import QuotaSpentError
 from conf.settings import load
+from generators.pollers import command
 from generators.pollers.carbon import __main__ as carbon
 from generators.pollers.command import Kind
 from generators.pollers.events import __main__ as events
+from generators.pollers.poller import Poller
 from generators.pollers.state import State
 
 POLLERS = [(carbon.KIND, carbon.main), (events.KIND, events.main)]
@@ -49,3 +53,33 @@ def test_only_topics_that_it_feeds_are_republished(kind: Kind, main: Callable[[l
     with pytest.raises(SystemExit):
         main(["republish", "deliveries"])
     assert "deliveries" not in kind.topics
+
+
+@pytest.mark.parametrize(("kind", "_"), POLLERS)
+@pytest.mark.parametrize(
+    ("complete", "spent", "code", "said"),
+    [
+        (True, None, 0, "all is fetched, and Kafka has it"),
+        (False, QuotaSpentError("energy", datetime(2026, 11, 21, tzinfo=UTC), "spent"), 3, "run it again after"),
+        (False, None, 130, "stopped; the next run goes on from here"),
+    ],
+)
+def test_how_a_run_ended_is_its_exit_code(
+    kind: Kind,
+    _: object,
+    complete: bool,
+    spent: QuotaSpentError | None,
+    code: int,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(command, "client", lambda _: nullcontext())
+    monkeypatch.setattr(command, "wait_for_brokers", lambda *_: None)
+
+    async def work(poller: Poller) -> bool:
+        poller.engine.unfinished = spent
+        return complete
+
+    assert kind.run(load(), work, waits=False) == code
+    assert said in capsys.readouterr().err

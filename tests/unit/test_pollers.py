@@ -21,14 +21,15 @@ from generators.pollers.engine import Engine
 from generators.pollers.outbox import Outbox
 from generators.pollers.report import Report
 from generators.pollers.state import Known, Message, State, StateError
-from generators.simulator.carbon import services
+from generators.simulator.carbon import parcels, services
 from generators.simulator.carbon.services import World
 from jobs.rules.carbon import complexes
 from jobs.rules.fields import RejectedError
+from tests.pollers import RICH
 
 NOW = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)  # noon in Korea
 AT = int(NOW.timestamp() * 1000)
-WORLD = World(27, date(2024, 5, 1))
+WORLD = World(27, date(2024, 5, 1), RICH)
 PLACE = places.complexes()[0]
 
 
@@ -41,6 +42,8 @@ class TestMessages:
             "name": PLACE.name,
             "region": PLACE.region,
             "address": PLACE.address,
+            "legal_dong": parcels.legal_dong(PLACE),
+            "parcel": item["kaptAddr"],
             "lat": 35.5,
             "lon": 128.5,
             "households": PLACE.households,
@@ -48,6 +51,12 @@ class TestMessages:
             "used_since": WORLD.traits(PLACE).used_since.isoformat(),
             "fetched_at": "2025-11-13T02:13:20.123Z",
         }
+
+    def test_a_district_is_numbered_as_now(self) -> None:
+        for code, region in (("2726010100", "27260"), ("4772025021", "27720"), ("2772025021", "27720")):
+            item = {**services.basis_item(WORLD, PLACE), "bjdCode": code}
+            told = json.loads(messages.complex_value(item, None, 0))
+            assert (told["region"], told["legal_dong"]) == (region, region + code[5:])
 
     @pytest.mark.parametrize(
         ("name", "heating"),
@@ -203,6 +212,48 @@ class TestPlan:
         calls = plan.energy_backfill(["A1", "A2"], self.period.months, known, 3)
         september, october = date(2026, 9, 1), date(2026, 10, 1)
         assert calls == [("A2", october), ("A1", september), ("A2", september), ("A2", date(2026, 8, 1))]
+
+    def test_legal_dongs_are_those_whose_complexes_name_lots(self, state: State) -> None:
+        for number, (code, address) in enumerate(
+            [
+                ("2726010100", "대구광역시 수성구 범어동 12-3, 14 이름"),
+                ("2726010100", "대구광역시 수성구 범어동 산9 이름"),
+                ("2726010200", "대구광역시 수성구 달구벌대로 12"),
+                ("4772025021", "대구광역시 군위군 군위읍 동부리 5"),
+                ("27", "대구광역시 수성구 범어동 1"),
+            ]
+        ):
+            result = json.dumps({"url": "u", "item": {"bjdCode": code, "kaptAddr": address}})
+            state.keep("basis", [(f"A{number}", "values")], 1, result=result)
+        assert plan.dongs(state) == {
+            "2726010100": {"0-0012-0003", "0-0014-0000", "1-0009-0000"},
+            "2772025021": {"0-0005-0000"},
+        }
+
+    def test_months_of_a_legal_dong_are_asked_under_its_code_of_then_and_once(self) -> None:
+        months = [date(2023, 7, 1), date(2023, 6, 1), date(2019, 12, 1)]
+        known = {item: {"4772025021|2023-06|gas": Known("none", 1, 0, None)} for item in ("electricity", "gas")}
+        wanted = plan.buildings_backfill(["2772025021"], months, known, 3)
+        assert [messages.buildings_key(*each) for each in wanted] == [
+            "2772025021|2023-07|electricity",
+            "2772025021|2023-07|gas",
+            "4772025021|2023-06|electricity",
+        ]
+
+    def test_newest_months_of_legal_dongs_are_asked_again_when_that_was_a_while_ago(self) -> None:
+        watch = load().pollers.watch.model_copy(update={"buildings_months": 2, "buildings_days": 14})
+        old, recent = AT - 15 * 86_400_000, AT - 13 * 86_400_000
+        known = {
+            "electricity": {"1234567890|2026-10|electricity": Known("values", old, 0, "1")},
+            "gas": {"1234567890|2026-10|gas": Known("none", recent, 0, "1")},
+        }
+        wanted = plan.buildings_watch(["1234567890"], known, NOW, watch)
+        ten, nine = date(2026, 10, 1), date(2026, 9, 1)
+        assert [(month, item) for _, month, item in wanted] == [
+            (ten, "electricity"),
+            (nine, "electricity"),
+            (nine, "gas"),
+        ]
 
     def test_weather_ends_yesterday_or_with_the_period(self) -> None:
         assert max(self.period.days(NOW)) == date(2026, 11, 20)

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apis.calendar import KOREA
-from apis.quota import PostgresQuotas, Quota, Quotas, QuotaStoreError
+from apis.database import DatabaseError
+from apis.quota import PostgresQuotas, Quota, Quotas
 from generators.pollers.state import State
 from tests.quotas import NOW, Contract
 
@@ -61,5 +62,5 @@ def test_they_survive_their_process(tmp_path: Path) -> None:
 
 def test_without_its_database_no_call_is_made() -> None:
     quotas = PostgresQuotas("postgresql://nobody@127.0.0.1:1/nothing", patience_seconds=0.1)
-    with pytest.raises(QuotaStoreError, match="is PostgreSQL up"):
+    with pytest.raises(DatabaseError, match="is PostgreSQL up"):
         quotas.spend(Quota(1).window(NOW, KOREA), "a", "energy", 1)

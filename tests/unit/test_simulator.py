@@ -14,17 +14,21 @@ from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
 
+from apis import legal_dongs
 from conf.city import places
 from conf.settings import Simulator, Trouble, load
 from generators.simulator import app, envelopes
-from generators.simulator.carbon import energy, services, weather
+from generators.simulator.carbon import energy, metering, parcels, services, weather
+from generators.simulator.carbon.metering import Metered
+from generators.simulator.carbon.parcels import Lot
 from generators.simulator.carbon.services import World
 from generators.simulator.gateway import Gateway
+from tests.pollers import RICH
 
 SEED = 27
 FIRST = date(2024, 5, 1)
 TODAY = date(2026, 11, 21)
-WORLD = World(SEED, FIRST)
+WORLD = World(SEED, FIRST, RICH)
 DAYS = list(weather.between(SEED, date(2023, 1, 1), date(2025, 12, 31)))
 PLACES = places.complexes()
 
@@ -58,7 +62,7 @@ def key() -> str:
 
 
 def chosen(**changes: object) -> Simulator:
-    return load().simulator.model_copy(update={"today": TODAY, **changes})
+    return load().simulator.model_copy(update={"today": TODAY, "energy": RICH, **changes})
 
 
 class TestWeather:
@@ -134,9 +138,9 @@ class TestEnergy:
             assert kept == pytest.approx(1 - about.saves, abs=0.04)
 
     def test_a_month_appears_when_it_is_entered(self) -> None:
-        place = next(p for p in PLACES if not WORLD.traits(p).silent)
+        place = next(p for p in PLACES if not WORLD.office(p).silent)
         month = date(2026, 3, 1)
-        entered = energy.entered_on(SEED, place.complex_id, month, FIRST)
+        entered = WORLD.entered_on(place, month)
         assert entered is not None
         assert entered > energy.last_day(month)
         assert not any(WORLD.usage(place, month, entered - timedelta(days=1)))
@@ -147,17 +151,149 @@ class TestEnergy:
         assert newest >= {date(2026, 10, 1), date(2026, 9, 1)}
 
     def test_some_months_are_never_entered(self) -> None:
-        silent = [(place, month) for place in PLACES for month in WORLD.traits(place).silent]
+        silent = [(place, month) for place in PLACES for month in WORLD.office(place).silent]
         assert silent
         assert all(not any(WORLD.usage(place, month, date(2099, 1, 1))) for place, month in silent)
 
     def test_a_correction_changes_one_month(self) -> None:
-        world = World(SEED, FIRST)
+        world = World(SEED, FIRST, RICH)
         place, month = PLACES[0], date(2025, 2, 1)
         before = world.usage(place, month, TODAY)
         world.corrections[place.complex_id, month] = 1.1
         assert world.usage(place, month, TODAY) == before.times(1.1) != before
         assert world.usage(place, date(2025, 4, 1), TODAY) == WORLD.usage(place, date(2025, 4, 1), TODAY)
+
+
+POOR = World(SEED, FIRST, load().simulator.energy)
+YEAR = energy.months_between(date(2025, 4, 1), date(2026, 3, 1))
+
+
+class TestAPoorCity:
+    """The default: as little becomes known as was found of the real services."""
+
+    @pytest.mark.parametrize(
+        ("item", "low", "high"),
+        [("electricity_kwh", 0.9, 1), ("water_m3", 0.75, 0.95), ("gas_m3", 0.003, 0.05), ("heat_mcal", 0.02, 0.12)],
+    )
+    def test_nearly_all_enter_electricity_and_hardly_any_gas(self, item: str, low: float, high: float) -> None:
+        entered = [any(getattr(POOR.usage(place, month, TODAY), item) for month in YEAR) for place in PLACES]
+        assert low < sum(entered) / len(PLACES) < high
+
+    def test_some_months_come_much_later_than_others(self) -> None:
+        lags = [
+            [(entered - energy.last_day(month)).days for month in YEAR if (entered := POOR.entered_on(place, month))]
+            for place in PLACES
+        ]
+        late = [max(of_one) - min(of_one) > 50 for of_one in lags if of_one]
+        assert 0.15 < sum(late) / len(late) < 0.5
+
+    def test_some_of_gunwi_are_known_by_the_old_code(self) -> None:
+        codes = {place.complex_id: POOR.basis_code(place) for place in PLACES}
+        gunwi = {codes[place.complex_id][:5] for place in PLACES if place.region == "27720"}
+        assert gunwi == {"27720", "47720"}
+        assert all(codes[p.complex_id] == parcels.legal_dong(p) for p in PLACES if p.region != "27720")
+        # The list has the new one, or it would not be listed under Daegu.
+        assert {item["bjdCode"][:2] for item in services.listed("27")} == {"27"}
+
+
+def metered(place: places.Complex, month: date, item: Metered, world: World = POOR) -> list[envelopes.Item]:
+    lots = parcels.lots(place)
+    return [
+        row
+        for row in world.metered(legal_dongs.at(parcels.legal_dong(place), month), month, item, TODAY)
+        if Lot(row["platGbCd"] == "1", int(row["bun"]), int(row["ji"])) in lots
+    ]
+
+
+class TestBuildings:
+    def test_most_complexes_of_200_households_have_rows_and_no_smaller_one(self) -> None:
+        month = date(2025, 5, 1)
+        assert not any(metered(p, month, "electricity") for p in PLACES if p.households < 200)
+        large = [bool(metered(p, month, "electricity")) for p in PLACES if p.households >= 200]
+        assert 0.7 < sum(large) / len(large) < 0.95
+
+    def test_a_complex_has_several_lots_on_the_mountain_and_lots_with_two_rows(self) -> None:
+        lots = [parcels.lots(place) for place in PLACES]
+        assert any(len(each) > 1 for each in lots)
+        assert any(lot.mountain for each in lots for lot in each)
+        rows = [len(metered(place, date(2025, 5, 1), "electricity")) - len(parcels.lots(place)) for place in PLACES]
+        assert 1 in rows
+
+    def test_no_two_complexes_share_a_lot_and_others_have_none_of_theirs(self) -> None:
+        for dong, there in parcels.dongs().items():
+            lots = [lot for place in there for lot in parcels.lots(place)]
+            assert len(set(lots)) == len(lots), dong
+
+    def test_it_is_what_was_used_but_for_shops_and_meters(self) -> None:
+        month, near, more = date(2025, 5, 1), 0, 0
+        for place in PLACES:
+            used = energy.usage(SEED, place, month, FIRST).electricity_kwh
+            told = sum(float(row["useQty"]) for row in metered(place, month, "electricity"))
+            if told:
+                near += told == pytest.approx(used, rel=0.06)
+                more += told == pytest.approx(used * 1.15, rel=0.06)
+        assert near > 5 * more > 0
+
+    def test_gas_is_in_kwh_and_some_have_july_with_august(self) -> None:
+        january = [sum(float(row["useQty"]) for row in metered(p, date(2025, 1, 1), "gas")) for p in PLACES]
+        per_household = [kwh / place.households for kwh, place in zip(january, PLACES, strict=True) if kwh]
+        assert 600 < statistics.median(per_household) < 1300
+        july, august = (
+            {p.complex_id for p in PLACES if metered(p, month, "gas")} for month in (date(2025, 7, 1), date(2025, 8, 1))
+        )
+        assert len(august - july) > 8
+
+    def test_gunwi_answers_to_the_code_of_the_month(self) -> None:
+        place = next(p for p in PLACES if p.region == "27720" and p.households >= 200)
+        dong = parcels.legal_dong(place)
+        old = "47720" + dong[5:]
+        june, july = date(2023, 6, 1), date(2023, 7, 1)
+        assert not POOR.metered(dong, june, "gas", TODAY)
+        assert {row["sigunguCd"] for row in POOR.metered(old, june, "gas", TODAY)} == {"47720"}
+        assert not POOR.metered(old, july, "gas", TODAY)
+        assert {row["sigunguCd"] for row in POOR.metered(dong, july, "gas", TODAY)} == {"27720"}
+
+    def test_months_come_late_and_nothing_is_older_than_2020(self) -> None:
+        dong = next(iter(parcels.dongs()))
+        assert not POOR.metered(dong, date(2026, 9, 1), "gas", TODAY)
+        assert POOR.metered(dong, date(2026, 3, 1), "gas", TODAY)
+        place = parcels.dongs()[dong][0]
+        assert metering.metered(POOR.chosen, SEED, place, date(2019, 12, 1), FIRST, "gas") is None
+
+    def test_shapes(self, client: Browser, key: str) -> None:
+        crowded = next(d for d in parcels.dongs() if len(POOR.metered(d, date(2025, 5, 1), "gas", TODAY)) > 100)
+        paths = {item: f"/1613000/BldEngyHubService/get{item}UsgInfo" for item in ("BeElcty", "BeGas")}
+        asked = {"serviceKey": key, "sigunguCd": crowded[:5], "bjdongCd": crowded[5:], "useYm": "202505"}
+
+        def ask(item: str, **more: str) -> ET.Element:
+            return ET.fromstring(client.get(paths[item], {**asked, **more}).content)  # noqa: S314
+
+        whole = ask("BeElcty", numOfRows="100", bun="", ji="")
+        assert len(whole.findall("body/items/item")) == 100
+        assert int(whole.findtext("body/totalCount") or 0) > 100
+        assert whole.findtext("header/resultMsg") == "NORMAL SERVICE"
+        # The figures of gas stand behind the body.
+        gas = ask("BeGas", numOfRows="100", pageNo="2")
+        assert gas.findtext("totalCount") == str(100 + len(gas.findall("body/items/item")))
+        row = whole.find("body/items/item")
+        assert row is not None
+        lot = {"bun": row.findtext("bun") or "", "ji": row.findtext("ji") or ""}
+        found = client.get(paths["BeElcty"], {**asked, **lot, "_type": "json"}).json()["response"]["body"]
+        one = found["items"]["item"]
+        assert (one if isinstance(one, dict) else one[0])["bun"] == lot["bun"]
+        nothing = client.get(paths["BeElcty"], {**asked, "bun": "9999", "ji": "0000", "_type": "json"}).json()
+        assert nothing["response"]["body"]["items"] == ""
+        assert ask("BeElcty", numOfRows="101").findtext("header/resultCode") == "10"
+        assert ask("BeElcty", useYm="").findtext("header/resultCode") == "11"
+
+    def test_it_may_refuse_a_call_without_a_lot(self, key: str) -> None:
+        narrow = chosen(rate_per_second=0, energy=RICH.model_copy(update={"whole_dongs": False}))
+        dong = next(iter(parcels.dongs()))
+        asked = {"serviceKey": key, "sigunguCd": dong[:5], "bjdongCd": dong[5:], "useYm": "202505"}
+        browser = Browser(app.create(narrow, "Asia/Seoul"))
+        path = "/1613000/BldEngyHubService/getBeGasUsgInfo"
+        assert b"<resultCode>11<" in browser.get(path, asked).content
+        assert b"<resultCode>00<" in browser.get(path, {**asked, "bun": "0012", "ji": "0000"}).content
 
 
 def refusal(gateway: Gateway, operation: str = "energy", key: str | None = "k") -> str | None:

@@ -22,7 +22,7 @@ from generators.pollers.state import Outcome, State
 
 KIND = Kind(
     Poller,
-    (messages.COMPLEXES, messages.ENERGY, messages.WEATHER),
+    (messages.COMPLEXES, messages.ENERGY, messages.BUILDINGS, messages.WEATHER),
     state_file=lambda settings: settings.pollers.state_file or settings.stack.path / "pollers.sqlite",
     url=lambda settings: settings.pollers.data_go_kr_url,
 )
@@ -78,7 +78,7 @@ def _show(estimates: Sequence[Estimate], settings: Settings, period: Period) -> 
 
 def told(settings: Settings, poller: Poller, state: State) -> Iterator[str]:
     """What was answered, and when rounds were complete."""
-    for operation in ("energy", "weather", "basis"):
+    for operation in ("energy", "buildings_electricity", "buildings_gas", "weather", "basis"):
         known = state.answered(operation)
         counts = Counter(each.outcome for each in known.values())
         parts = [f"{counts[outcome]:,} {words}" for outcome, words in _OUTCOMES.items() if counts[outcome]]
@@ -98,7 +98,7 @@ def _month(text: str) -> date:
 
 
 def _parser() -> Parser:
-    description = "Fetch complexes, energy use and weather from the public APIs into Kafka."
+    description = "Fetch complexes, their energy use, that of buildings, and weather from the public APIs into Kafka."
     top, commands = KIND.options("generators.pollers.carbon", description)
     one = commands.add_parser("backfill", help="fetch what was never fetched")
     one.add_argument("parts", nargs="*", choices=[*PARTS, []], metavar="PART", help=f"{', '.join(PARTS)}; none: all")

@@ -48,6 +48,8 @@ def estimates(
 ) -> list[Estimate]:
     """How many calls of each operation a backfill of these parts would spend, where nothing fails.
 
+    A legal dong's month is reckoned as one call, which it is up to 100 lots.
+
     Args:
         endpoints: The operations.
         left: What is left of an operation's quota.
@@ -74,6 +76,14 @@ def estimates(
     if "energy" in parts:
         wanted = plan.energy_backfill(known, period.months, state.answered("energy"), bound)
         calls["energy"] = len(wanted) + unknown * len(period.months)
+    if "buildings" in parts:
+        metered = {item: state.answered(f"buildings_{item}") for item in plan.METERED}
+        for _, _, item in plan.buildings_backfill(plan.dongs(state), period.months, metered, bound):
+            calls[f"buildings_{item}"] += 1
+        # Of complexes that nobody has listed yet, each in a legal dong of its own at worst.
+        months = sum(month >= plan.BUILDINGS_FIRST for month in period.months)
+        for item in plan.METERED:
+            calls[f"buildings_{item}"] += unknown * months
     if "weather" in parts:
         stations, days = plan.stations(chosen), period.days(now)
         calls["weather"] = len(plan.weather_backfill(stations, days, state.answered("weather"), bound))

@@ -3,6 +3,7 @@
 | topic | key | value |
 |---|---|---|
 | `energy.usage` | `<complex_id>|<YYYY-MM>` | the body as it came |
+| `energy.buildings` | `<legal dong>|<YYYY-MM>|<electricity or gas>|<page, or bun-ji of a lot>` | the body as it came |
 | `complexes` | `<complex_id>` | one JSON object |
 | `weather.daily` | `<station>|<YYYY-MM-DD>` | the service's item, as JSON |
 
@@ -11,13 +12,15 @@ A message's timestamp is the time of fetching, its headers are `fetched_at` (ISO
 
 import contextlib
 import json
+from collections.abc import Sequence
 from datetime import date, datetime
 
+from apis import legal_dongs, parcels
 from apis.data_go_kr import Item, whole
 from apis.kakao import Position
 from generators.pollers.state import iso
 
-ENERGY, COMPLEXES, WEATHER = "energy.usage", "complexes", "weather.daily"
+ENERGY, BUILDINGS, COMPLEXES, WEATHER = "energy.usage", "energy.buildings", "complexes", "weather.daily"
 QUANTITIES = ("helect", "hgas", "hheat", "hwaterHot", "hwaterCool")
 
 _HEATING = {"개별": "individual", "지역": "district", "중앙": "central"}
@@ -29,6 +32,11 @@ _NO_HEATING = ("", "-", "기타")
 def energy_key(complex_id: str, month: date) -> str:
     """The key of a complex's month."""
     return f"{complex_id}|{month:%Y-%m}"
+
+
+def buildings_key(dong: str, month: date, item: str) -> str:
+    """The key of a legal dong's month, under its code of that month; a page or a lot goes behind it."""
+    return f"{legal_dongs.at(dong, month)}|{month:%Y-%m}|{item}"
 
 
 def weather_key(station: str, day: date) -> str:
@@ -58,6 +66,8 @@ def complex_value(basis: Item, position: Position | None, fetched_ms: int) -> by
             "name": basis.get("kaptName", ""),
             "region": _region(basis.get("bjdCode", "")),
             "address": address(basis),
+            "legal_dong": _legal_dong(basis.get("bjdCode", "")),
+            "parcel": basis.get("kaptAddr", "").strip() or None,
             "lat": lat,
             "lon": lon,
             "households": _whole(basis.get("kaptdaCnt", "")),
@@ -74,8 +84,20 @@ def address(basis: Item) -> str:
     return basis.get("doroJuso", "").strip() or basis.get("kaptAddr", "").strip()
 
 
+def stands(basis: Item) -> tuple[str, Sequence[str]] | None:
+    """The legal dong that a complex stands in and the lots that its address names; None: it names none."""
+    dong, lots = _legal_dong(basis.get("bjdCode", "")), parcels.lots(basis.get("kaptAddr", ""))
+    return (dong, lots) if dong and lots else None
+
+
+def _legal_dong(code: str) -> str | None:
+    """A legal code as it is numbered now."""
+    return legal_dongs.current(code) if len(code) == _LEGAL_CODE_DIGITS else None
+
+
 def _region(code: str) -> str:
-    return code[:5] if len(code) == _LEGAL_CODE_DIGITS else code
+    legal_dong = _legal_dong(code)
+    return legal_dong[:5] if legal_dong else code
 
 
 def _whole(text: str) -> int | str | None:

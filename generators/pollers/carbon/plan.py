@@ -1,5 +1,7 @@
-"""Which calls are wanted, given what is known. Pure."""
+"""Which calls are wanted, given what is known."""
 
+import json
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -12,11 +14,15 @@ from apis.endpoints import Api, Call, Endpoint
 from apis.kakao import Position
 from apis.quota import Quota
 from conf.settings import Operations, Pollers, Watch
-from generators.pollers.carbon.messages import energy_key, weather_key
-from generators.pollers.state import Known
+from generators.pollers.carbon.messages import buildings_key, energy_key, stands, weather_key
+from generators.pollers.state import Known, State
 
 LONGEST_WEATHER_DAYS = 366
 _MOST_ROWS = 999
+# A page of the building energy service, which has data since then, and of these.
+BUILDINGS_ROWS = 100
+BUILDINGS_FIRST = date(2020, 1, 1)
+METERED = ("electricity", "gas")
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,7 @@ class Calls:
         complexes: K-apt's list.
         basis: What K-apt knows of a complex.
         energy: A complex's month.
+        buildings: By item, what was metered in a legal dong in a month.
         weather: A station's days.
         address: Where an address is; None: nobody is asked.
     """
@@ -59,6 +66,7 @@ class Calls:
     complexes: Endpoint[Answer]
     basis: Endpoint[Answer]
     energy: Endpoint[Answer]
+    buildings: Mapping[str, Endpoint[Answer]]
     weather: Endpoint[Answer]
     address: Endpoint[Position | None] | None
 
@@ -75,6 +83,7 @@ class Calls:
             complexes=endpoint("complexes"),
             basis=endpoint("basis"),
             energy=endpoint("energy"),
+            buildings={item: endpoint(f"buildings_{item}") for item in METERED},
             weather=endpoint("weather"),
             address=Endpoint(kakao, "address", address.path, Quota(address.daily_quota)) if kakao else None,
         )
@@ -82,7 +91,8 @@ class Calls:
     @property
     def endpoints(self) -> Sequence[Endpoint[Any]]:
         """All that may be asked."""
-        return [each for each in (self.complexes, self.basis, self.address, self.energy, self.weather) if each]
+        found = (self.complexes, self.basis, self.address, self.energy, *self.buildings.values(), self.weather)
+        return [each for each in found if each]
 
     def page(self, sido: str, page: int, rows: int, listing: int) -> Call[Answer]:
         """A page of the list of complexes."""
@@ -97,6 +107,16 @@ class Calls:
         """A complex's month."""
         parameters = {"kaptCode": complex_id, "reqDate": f"{month:%Y%m}"}
         return Call(self.energy, energy_key(complex_id, month), parameters)
+
+    def lots(self, asked: "Lots", page: int = 1, number: str | None = None) -> Call[Answer]:
+        """A page of what was metered in a legal dong; with a number, of that lot."""
+        dong, month, item = asked
+        key, (main, _, sub) = buildings_key(dong, month, item), (number or "").partition("-")
+        parameters = {
+            **{"sigunguCd": key[:5], "bjdongCd": key[5:10], "bun": main, "ji": sub, "useYm": f"{month:%Y%m}"},
+            **{"numOfRows": str(BUILDINGS_ROWS), "pageNo": str(page)},
+        }
+        return Call(self.buildings[item], f"{key}|{number or page}", parameters)
 
     def days(self, station: str, first: date, last: date) -> Call[Answer]:
         """A station's days; at most so many that one answer holds them all."""
@@ -126,6 +146,8 @@ def is_settled(known: Known | None, malformed_attempts: int) -> bool:
 # What is wanted: keys of `energy_key` as (complex, month), and (station, first day, last day).
 Month = tuple[str, date]
 Days = tuple[str, date, date]
+# And legal dong, month and item.
+Lots = tuple[str, date, str]
 
 
 def energy_backfill(
@@ -135,6 +157,47 @@ def energy_backfill(
     listed = list(complexes)
     wanted = ((complex_id, month) for month in months for complex_id in listed)
     return [each for each in wanted if not is_settled(known.get(energy_key(*each)), malformed_attempts)]
+
+
+def dongs(state: State) -> dict[str, set[str]]:
+    """The legal dongs of the complexes that are known, and in each the lots that their addresses name."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for known in state.answered("basis").values():
+        if known.result and (place := stands(json.loads(known.result)["item"])):
+            found[place[0]].update(place[1])
+    return dict(found)
+
+
+def buildings_backfill(
+    dongs: Iterable[str], months: Sequence[date], known: Mapping[str, Mapping[str, Known]], malformed_attempts: int
+) -> list[Lots]:
+    """Every month of every legal dong that was never answered; `known` is by item."""
+    listed = sorted(dongs)
+    return [
+        (dong, month, item)
+        for month in months
+        if month >= BUILDINGS_FIRST
+        for dong in listed
+        for item in METERED
+        if not is_settled(known[item].get(buildings_key(dong, month, item)), malformed_attempts)
+    ]
+
+
+def buildings_watch(
+    dongs: Iterable[str], known: Mapping[str, Mapping[str, Known]], now: datetime, watch: Watch
+) -> list[Lots]:
+    """The newest months, where they were never asked for or a while ago: they come late, and are corrected."""
+    if not watch.buildings_months:
+        return []
+    last, before = calendar.newest_month(now), milliseconds(now - timedelta(days=watch.buildings_days))
+    months = calendar.months(calendar.months_back(last, watch.buildings_months - 1), last)
+    return [
+        (dong, month, item)
+        for month in months
+        for dong in sorted(dongs)
+        for item in METERED
+        if not (answer := known[item].get(buildings_key(dong, month, item))) or answer.fetched_ms <= before
+    ]
 
 
 def weather_backfill(

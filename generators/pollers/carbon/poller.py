@@ -8,23 +8,23 @@ from typing import Any, Literal
 
 from kafka import KafkaProducer
 
-from apis import calendar, data_go_kr, kakao
+from apis import calendar, data_go_kr, kakao, parcels
 from apis.answers import UnreadableError
 from apis.client import Clock, Fetched, GivenUpError, PutOffError, milliseconds
 from apis.data_go_kr import Answer, Item
-from apis.endpoints import Call
+from apis.endpoints import Call, WrongCallError
 from apis.kakao import Position
 from conf.settings import Settings
 from generators.pollers import poller
 from generators.pollers.carbon import checks, messages, plan
 from generators.pollers.carbon.estimates import Estimate, estimates
-from generators.pollers.carbon.messages import COMPLEXES, ENERGY, WEATHER
-from generators.pollers.carbon.plan import Calls, Days, Month, Period
+from generators.pollers.carbon.messages import BUILDINGS, COMPLEXES, ENERGY, WEATHER
+from generators.pollers.carbon.plan import BUILDINGS_ROWS, METERED, Calls, Days, Lots, Month, Period
 from generators.pollers.report import Report
-from generators.pollers.state import Message, Outcome, State
+from generators.pollers.state import Known, Message, Outcome, State
 
-Part = Literal["complexes", "energy", "weather"]
-PARTS: tuple[Part, ...] = ("complexes", "energy", "weather")
+Part = Literal["complexes", "energy", "buildings", "weather"]
+PARTS: tuple[Part, ...] = ("complexes", "energy", "buildings", "weather")
 
 _WEATHER_AGAIN = timedelta(hours=1)
 
@@ -49,6 +49,8 @@ class Poller(poller.Poller):
         super().__init__(settings, state, producer, clock, report, waits=waits, unreadable=self._keep_unreadable)
         self.calls = Calls.of(settings.pollers.operations, data_go_kr.api(settings), kakao.api(settings))
         self._chosen = settings.pollers
+        # Whether the building energy service has refused a call without a lot.
+        self._by_lot = False
 
     async def backfill(self, parts: Collection[Part], period: Period) -> bool:
         """Fetch whatever was never fetched of these parts; return whether all of it is there.
@@ -86,6 +88,24 @@ class Poller(poller.Poller):
             months = plan.energy_backfill(self._state.complexes(), period.months, known, bound)
             work.append(self._work_off_energy("energy", months))
         await asyncio.gather(*work)
+        if "buildings" in parts:
+            dongs = plan.dongs(self._state)
+            if not dongs:
+                self._report.say("buildings: no complex is known yet whose address names a lot; fetch complexes first")
+            await self._work_off_buildings(plan.buildings_backfill(dongs, period.months, self._metered(), bound))
+
+    def _metered(self) -> dict[str, dict[str, Known]]:
+        """What is known of legal dongs' months, by item."""
+        return {item: self._state.answered(f"buildings_{item}") for item in METERED}
+
+    async def _work_off_buildings(self, wanted: Sequence[Lots]) -> None:
+        lots = plan.dongs(self._state)
+        await self.engine.work_off(
+            "buildings",
+            wanted,
+            lambda asked: self._buildings(asked, lots[asked[0]]),
+            lambda asked: messages.buildings_key(*asked),
+        )
 
     async def _work_off_complexes(self) -> None:
         wanted = [each for each in self._state.complexes() if self._lacks_message(each)]
@@ -112,6 +132,7 @@ class Poller(poller.Poller):
         watch = self._chosen.watch
         await asyncio.gather(
             self.engine.keep_at("energy", watch.energy_at, self._energy_round, once=once),
+            self.engine.keep_at("buildings", watch.buildings_at, self._buildings_round, once=once),
             self.engine.keep_at("weather", watch.weather_at, self._weather_round, once=once),
         )
 
@@ -132,6 +153,12 @@ class Poller(poller.Poller):
         await self.engine.work_off("months", complexes, lambda complex_id: self._newest_months(complex_id, began))
         asked = self._asked_since(began)
         await self._work_off_energy("corrections", [each for each in again if messages.energy_key(*each) not in asked])
+
+    async def _buildings_round(self) -> None:
+        """The newest months of the legal dongs whose complexes are known."""
+        dongs = plan.dongs(self._state)
+        wanted = plan.buildings_watch(dongs, self._metered(), self._clock.now(), self._chosen.watch)
+        await self._work_off_buildings(wanted)
 
     def _asked_since(self, began_ms: int) -> set[str]:
         return {subject for subject, known in self._state.answered("energy").items() if known.fetched_ms >= began_ms}
@@ -276,6 +303,50 @@ class Poller(poller.Poller):
             sent = [Message(ENERGY, call.subject, fetched.body, fetched.url, fetched.fetched_ms)]
         self._send(self._state.keep("energy", [(call.subject, outcome)], fetched.fetched_ms, sent))
 
+    async def _buildings(self, asked: Lots, lots: Collection[str]) -> None:
+        """A legal dong's month: each page goes on as it came, all at once.
+
+        Where the service refuses a call without a lot, it is asked for each lot that a complex's address names.
+        """
+        operation, key = f"buildings_{asked[2]}", messages.buildings_key(*asked)
+        known = self._state.answer(operation, key)
+        parts: list[tuple[Fetched, Answer, str]] = []
+        try:
+            if not self._by_lot:
+                try:
+                    await self._pages(asked, int(known.result) if known and known.result else 1, parts)
+                except WrongCallError as error:
+                    self._report.say(f"buildings: asked lot by lot from now on: {error}")
+                    self._by_lot = True
+            if self._by_lot:
+                parts.clear()
+                for number in sorted(set(map(parcels.number, lots))):
+                    call = self.calls.lots(asked, number=number)
+                    parts.append((*await self._client.ask(call, _is_of(asked, key)), number))
+        except GivenUpError:
+            self._state.give_up(operation, [key], milliseconds(self._clock.now()), self._chosen.malformed_attempts)
+            return
+        sent = [
+            Message(BUILDINGS, f"{key}|{part}", fetched.body, fetched.url, fetched.fetched_ms)
+            for fetched, _, part in parts
+        ]
+        outcome: Outcome = "values" if any(answer.items for _, answer, _ in parts) else "none"
+        at = max((fetched.fetched_ms for fetched, _, _ in parts), default=milliseconds(self._clock.now()))
+        pages = None if self._by_lot else str(len(parts))
+        # Those that were unreadable before are readable now.
+        read = [f"{key}|{part}" for _, _, part in parts if self._state.answer(operation, f"{key}|{part}")]
+        kept = [(each, outcome) for each in (key, *read)]
+        self._send(self._state.keep(operation, kept, at, sent, pages))
+
+    async def _pages(self, asked: Lots, known: int, parts: list[tuple[Fetched, Answer, str]]) -> None:
+        """All pages of a legal dong's month, and those that there were before: they may be empty now."""
+        page, total = 1, 0
+        while page == 1 or page <= known or (page - 1) * BUILDINGS_ROWS < total:
+            call = self.calls.lots(asked, page)
+            fetched, answer = await self._client.ask(call, _is_of(asked, call.subject))
+            parts.append((fetched, answer, str(page)))
+            total, page = answer.total, page + 1
+
     async def _weather(self, call: Call[Answer]) -> None:
         """A station's days, each a message of its own."""
         station, first, last = call.subject.split("|")
@@ -301,15 +372,27 @@ class Poller(poller.Poller):
     def _keep_unreadable(self, call: Call[Any], fetched: Fetched, why: UnreadableError) -> int:
         """Publish a body that can't be read, the first time, so that it ends among the dead letters."""
         operation, topics = call.endpoint.name, {"energy": ENERGY, "weather": WEATHER, "basis": COMPLEXES}
+        topics |= {f"buildings_{item}": BUILDINGS for item in METERED}
         message = None
         if topic := topics.get(operation):
-            key = "|".join(call.subject.split("|")[:2])
+            key = call.subject if topic == BUILDINGS else "|".join(call.subject.split("|")[:2])
             message = Message(topic, key, fetched.body, fetched.url, fetched.fetched_ms)
         tries, sent = self._state.keep_unreadable(operation, call.subject, message, fetched.fetched_ms)
         self._send(sent)
         if tries == self._chosen.malformed_attempts:
             self._report.say(f"{operation} {call.subject}: unreadable {tries} times, left as it is ({why})")
         return tries
+
+
+def _is_of(asked: Lots, key: str) -> checks.Check:
+    """Each row is of this legal dong and month."""
+
+    def check(answer: Answer) -> None:
+        checks.one_of("useYm", {f"{asked[1]:%Y%m}"})(answer)
+        checks.one_of("sigunguCd", {key[:5]})(answer)
+        checks.one_of("bjdongCd", {key[5:10]})(answer)
+
+    return check
 
 
 def _subject(call: Call[Any]) -> str:

@@ -1,8 +1,9 @@
-"""K-apt's list and basis of complexes, their energy use and where they are, and ASOS weather: the real paths."""
+"""K-apt's complexes, their energy use and where they are, energy use by lot, and ASOS weather: the real paths."""
 
 import json
 from collections.abc import Callable
 from datetime import date
+from typing import Literal
 
 from fastapi import FastAPI, HTTPException, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,6 +12,7 @@ from conf.city.places import Complex
 from generators.simulator import data_go_kr, envelopes, kakao
 from generators.simulator.carbon import services
 from generators.simulator.carbon.energy import NOT_ENTERED
+from generators.simulator.carbon.metering import Metered
 from generators.simulator.carbon.services import World
 from generators.simulator.data_go_kr import Page, Rows, ServiceKey, Type, error
 from generators.simulator.envelopes import Item
@@ -20,26 +22,30 @@ _ENERGY = "/1613000/ApHusEnergyUseInfoOfferServiceV2"
 _LIST = "/1613000/AptListService4"
 _BASIS = "/1613000/AptBasisInfoServiceV5"
 _WEATHER = "/1360000/AsosDalyInfoService"
+_BUILDINGS = "/1613000/BldEngyHubService"
 _MOST_ROWS = 999
+_MOST_BUILDINGS = 100
 
 
 class Correction(BaseModel):
-    """A month that the office enters anew: each quantity times the factor; 0 takes the entry back."""
+    """A month that a service tells of anew: each quantity times the factor; 0 takes an entry back."""
 
     model_config = ConfigDict(extra="forbid")
 
     complex_id: str
     month: date
     factor: float = Field(ge=0, le=10)
+    service: Literal["k-apt", "buildings"] = "k-apt"
 
 
 def add(app: FastAPI, simulation: Simulation) -> None:
     """Add the services to the application."""
-    world = World(simulation.chosen.seed, simulation.chosen.first_month)
+    world = World.of(simulation.chosen)
     places, provider = services.places(), data_go_kr.provider(simulation.chosen)
-    _add_list(app, simulation, provider, world)
+    _add_list(app, simulation, provider)
     _add_items(app, simulation, provider, world, places)
     _add_weather(app, simulation, provider, world)
+    _add_buildings(app, simulation, provider, world)
     _add_positions(app, simulation, world)
 
     @app.post("/simulator/corrections")
@@ -47,11 +53,12 @@ def add(app: FastAPI, simulation: Simulation) -> None:
         """Change a month of a complex."""
         if correction.complex_id not in places or correction.month.day != 1:
             raise HTTPException(422, "complex_id has to be one that is listed, month the first day of a month")
-        world.corrections[correction.complex_id, correction.month] = correction.factor
+        corrections = world.corrections if correction.service == "k-apt" else world.metered_corrections
+        corrections[correction.complex_id, correction.month] = correction.factor
         return correction
 
 
-def _add_list(app: FastAPI, simulation: Simulation, provider: Provider, world: World) -> None:
+def _add_list(app: FastAPI, simulation: Simulation, provider: Provider) -> None:
     def add_one(name: str, parameter: str) -> None:
         @app.get(f"{_LIST}/{name}")
         async def complexes(
@@ -64,7 +71,7 @@ def _add_list(app: FastAPI, simulation: Simulation, provider: Provider, world: W
             def page(number: int) -> Body:
                 if not prefix:
                     return error("11", as_json=as_json)
-                items = services.listed(world, prefix, simulation.gateway.trouble.unlisted)
+                items = services.listed(prefix, simulation.gateway.trouble.unlisted)
                 part = items[(number - 1) * numOfRows : number * numOfRows]
                 content = envelopes.page(part, pageNo, numOfRows, len(items), as_json=as_json, bare=True)
                 return Body(content, as_json=as_json)
@@ -147,6 +154,37 @@ def _add_weather(app: FastAPI, simulation: Simulation, provider: Provider, world
 
         subject = f"{station}|{first}|{last}|{pageNo}"
         return await simulation.answer(provider, "weather", serviceKey or asked.get("ServiceKey"), subject, body)
+
+
+def _add_buildings(app: FastAPI, simulation: Simulation, provider: Provider, world: World) -> None:
+    def add_one(path: str, item: Metered) -> None:
+        @app.get(f"{_BUILDINGS}/{path}")
+        async def buildings(
+            request: Request, serviceKey: ServiceKey = None, pageNo: Page = 1, numOfRows: Rows = 10
+        ) -> Response:
+            """The lots of a legal dong, or one lot, and a month."""
+            asked, as_json = request.query_params, _is_json(request)
+            dong = asked.get("sigunguCd", "") + asked.get("bjdongCd", "")
+            main, sub, used_in = asked.get("bun", ""), asked.get("ji", ""), asked.get("useYm", "")
+
+            def body() -> Body:
+                month = data_go_kr.month(used_in)
+                if len(dong) != 10 or not used_in or not ((main and sub) or world.chosen.whole_dongs):
+                    return error("11", as_json=as_json)
+                if month is None or numOfRows > _MOST_BUILDINGS:
+                    return error("10", as_json=as_json)
+                rows = world.metered(dong, month, item, simulation.today())
+                if main and sub:
+                    rows = [row for row in rows if (row["bun"], row["ji"]) == (main, sub)]
+                page = rows[(pageNo - 1) * numOfRows : pageNo * numOfRows]
+                content = envelopes.metered(page, pageNo, numOfRows, len(rows), as_json=as_json, outside=item == "gas")
+                return Body(content, as_json=as_json)
+
+            subject = f"{dong}|{used_in}|{main}-{sub}|{pageNo}"
+            return await simulation.answer(provider, f"buildings_{item}", serviceKey, subject, body)
+
+    add_one("getBeElctyUsgInfo", "electricity")
+    add_one("getBeGasUsgInfo", "gas")
 
 
 def _add_positions(app: FastAPI, simulation: Simulation, world: World) -> None:

@@ -9,7 +9,7 @@ save from some month on, some enter nothing for a while. Nothing of it was measu
 import calendar
 import functools
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date
 from random import Random
 from typing import Literal, NamedTuple
 
@@ -26,9 +26,6 @@ _CENTRAL_SHARE = 0.06
 _SAVER_SHARE = 0.25
 _SAVINGS = (0.07, 0.12, 0.18)
 _SAVING_MONTHS = 18  # a saver begins within so many months after the first
-_FORGETFUL_SHARE = 0.12
-_NO_GAS_ENTRY_SHARE = 0.05
-_MISSING_WATER_SHARE = 0.01
 _NOT_GEOCODED_SHARE = 0.01
 
 
@@ -41,10 +38,6 @@ class Traits(NamedTuple):
         level: Its use per household, relative to the city's.
         saves: By which share it uses less from `saves_from` on; 0: it doesn't save.
         saves_from: The first month of saving.
-        silent: Months that nobody ever entered.
-        enters_gas: Whether the office enters gas at all.
-        entry_lag_days: How many days after a month's end the office enters it, about.
-        dong: The last five digits of its legal code.
         has_known_address: Whether a geocoder finds it.
     """
 
@@ -53,10 +46,6 @@ class Traits(NamedTuple):
     level: float
     saves: float
     saves_from: date
-    silent: frozenset[date]
-    enters_gas: bool
-    entry_lag_days: int
-    dong: str
     has_known_address: bool
 
 
@@ -116,36 +105,19 @@ def traits(seed: int, complex_id: str, first_month: date) -> Traits:
     level = min(1.5, max(0.65, draw.lognormvariate(0, 0.13)))
     saves = draw.choice(_SAVINGS) if draw.random() < _SAVER_SHARE else 0.0
     saves_from = month_after(first_month, draw.randint(6, _SAVING_MONTHS))
-    silent: frozenset[date] = frozenset()
-    if draw.random() < _FORGETFUL_SHARE:
-        from_month = month_after(first_month, draw.randint(0, 27))
-        silent = frozenset(month_after(from_month, number) for number in range(draw.randint(1, 4)))
     return Traits(
         heating=heating,
         used_since=used_since,
         level=level,
         saves=saves,
         saves_from=saves_from,
-        silent=silent,
-        enters_gas=draw.random() >= _NO_GAS_ENTRY_SHARE,
-        entry_lag_days=min(75, 5 + round(draw.expovariate(1 / 16))),
-        dong=f"{draw.randint(101, 189)}00",
         has_known_address=draw.random() >= _NOT_GEOCODED_SHARE,
     )
 
 
-def entered_on(seed: int, complex_id: str, month: date, first_month: date) -> date | None:
-    """From which day on the service shows a month of a complex; None: never."""
-    about = traits(seed, complex_id, first_month)
-    if month in about.silent:
-        return None
-    jitter = Random(f"{seed} entry {complex_id} {month}").randint(0, 6)
-    return last_day(month) + timedelta(days=about.entry_lag_days + jitter)
-
-
 @functools.lru_cache(maxsize=50_000)
 def usage(seed: int, place: Complex, month: date, first_month: date) -> Usage:
-    """What a complex used in a month, whether it has been entered yet or not."""
+    """What a complex used in a month, whether anybody enters it or not."""
     about = traits(seed, place.complex_id, first_month)
     draw = Random(f"{seed} use {place.complex_id} {month}")
     heating, cooling = weather.degree_days(seed, month, last_day(month))
@@ -164,17 +136,11 @@ def usage(seed: int, place: Complex, month: date, first_month: date) -> Usage:
     burns_gas = about.heating != "district"
     return Usage(
         electricity_kwh=electricity,
-        gas_m3=boiler if burns_gas and about.enters_gas else 0,
+        gas_m3=boiler if burns_gas else 0,
         heat_mcal=0 if burns_gas else district,
         hot_water_tons=0 if burns_gas else hot_water,
-        water_m3=0 if draw.random() < _MISSING_WATER_SHARE else water,
+        water_m3=water,
     )
-
-
-def usage_as_of(seed: int, place: Complex, month: date, first_month: date, day: date) -> Usage:
-    """What the service shows on a day: zeros while the month isn't entered."""
-    entered = entered_on(seed, place.complex_id, month, first_month)
-    return usage(seed, place, month, first_month) if entered and entered <= day else NOT_ENTERED
 
 
 def months_between(first: date, last: date) -> Sequence[date]:

@@ -5,10 +5,14 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from random import Random
 
+from apis import legal_dongs
 from conf.city.places import Complex, complexes, districts
+from conf.settings import SimulatedEnergy, Simulator
 from generators.simulator import envelopes
-from generators.simulator.carbon import energy, weather
+from generators.simulator.carbon import energy, metering, offices, parcels, weather
+from generators.simulator.carbon.metering import Metered
 from generators.simulator.envelopes import Item
 
 _TARIFFS = {"elect": 172.0, "gas": 880.0, "heat": 106.0, "waterHot": 4_100.0, "waterCool": 760.0}
@@ -22,26 +26,58 @@ class World:
     Attributes:
         seed: The same seed gives the same data.
         first_month: The first month of energy use.
-        corrections: Factors by which months were corrected after they had been entered.
+        chosen: How much becomes known of it.
+        corrections: Factors by which months of K-apt were corrected after they had been entered.
+        metered_corrections: The same of the building energy service.
     """
 
     seed: int
     first_month: date
+    chosen: SimulatedEnergy
     corrections: dict[tuple[str, date], float] = field(default_factory=dict)
+    metered_corrections: dict[tuple[str, date], float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, chosen: Simulator) -> "World":
+        """The city of these settings."""
+        return cls(chosen.seed, chosen.first_month, chosen.energy)
 
     def traits(self, place: Complex) -> energy.Traits:
         """What is particular to a complex."""
         return energy.traits(self.seed, place.complex_id, self.first_month)
 
+    def office(self, place: Complex) -> offices.Office:
+        """How its office enters its use."""
+        return offices.office(self.chosen, self.seed, place.complex_id, self.first_month)
+
+    def entered_on(self, place: Complex, month: date) -> date | None:
+        """From which day on the energy service shows a month; None: never."""
+        return offices.entered_on(self.chosen, self.seed, place.complex_id, month, self.first_month)
+
     def usage(self, place: Complex, month: date, today: date) -> energy.Usage:
         """What the energy service shows on a day; all zeros while nobody has entered it."""
-        shown = energy.usage_as_of(self.seed, place, month, self.first_month, today)
+        shown = offices.entered_as_of(self.chosen, self.seed, place, month, self.first_month, today)
         return shown.times(self.corrections.get((place.complex_id, month), 1.0))
+
+    def metered(self, dong: str, month: date, item: Metered, today: date) -> list[Item]:
+        """The rows of the building energy service; a dong that was renamed answers to the code of the month alone."""
+        if legal_dongs.at(dong, month) != dong:
+            return []
+        if today < metering.published_on(self.chosen, self.seed, legal_dongs.current(dong), month):
+            return []
+        return metering.rows(self.chosen, self.seed, dong, month, self.first_month, item, self.metered_corrections)
 
     def newest_month(self, place: Complex, today: date) -> date | None:
         """The last month that has been entered."""
         months = energy.months_between(self.first_month, today.replace(day=1))
         return next((month for month in reversed(months) if any(self.usage(place, month, today))), None)
+
+    def basis_code(self, place: Complex) -> str:
+        """The legal dong that K-apt's basis names; of some it is the code of before a renaming."""
+        code = parcels.legal_dong(place)
+        old = legal_dongs.at(code, date.min)
+        is_old = Random(f"{self.seed} code {place.complex_id}").random() < self.chosen.old_code_share
+        return old if is_old else code
 
     def weather(self, first: date, last: date) -> Iterable[weather.Day]:
         """The weather of each day from first to last."""
@@ -76,13 +112,13 @@ def road_address(place: Complex) -> str:
     return _road_addresses()[place.complex_id]
 
 
-def list_item(world: World, place: Complex) -> Item:
+def list_item(place: Complex) -> Item:
     """A complex in K-apt's list."""
     sido, sigungu, dong, village = areas(place)
     return {
         "kaptCode": place.complex_id,
         "kaptName": place.name,
-        "bjdCode": place.region + world.traits(place).dong,
+        "bjdCode": parcels.legal_dong(place),
         "as1": sido,
         "as2": sigungu,
         "as3": dong,
@@ -90,9 +126,9 @@ def list_item(world: World, place: Complex) -> Item:
     }
 
 
-def listed(world: World, prefix: str, unlisted: Sequence[str] = ()) -> list[Item]:
+def listed(prefix: str, unlisted: Sequence[str] = ()) -> list[Item]:
     """The complexes whose legal code begins so, without those that have disappeared."""
-    items = (list_item(world, place) for place in complexes() if place.complex_id not in unlisted)
+    items = (list_item(place) for place in complexes() if place.complex_id not in unlisted)
     return [item for item in items if item["bjdCode"].startswith(prefix)]
 
 
@@ -100,15 +136,14 @@ def basis_item(world: World, place: Complex) -> Item:
     """What K-apt's basis service tells of a complex."""
     about = world.traits(place)
     sido, sigungu, dong, village = areas(place)
-    plot = sum(map(ord, place.complex_id)) % 900 + 1
     floor = round(place.households * 96.5 * about.level, 2)
     buildings = max(2, place.households // 90)
     return {
         "kaptCode": place.complex_id,
         "kaptName": place.name,
-        "kaptAddr": " ".join(filter(None, (sido, sigungu, dong, village, str(plot), place.name))),
+        "kaptAddr": " ".join(filter(None, (sido, sigungu, dong, village, parcels.parcel(place), place.name))),
         "doroJuso": road_address(place),
-        "bjdCode": place.region + about.dong,
+        "bjdCode": world.basis_code(place),
         "codeSaleNm": "분양",
         "codeHeatNm": energy.HEATING_NAMES[about.heating],
         "codeAptNm": "아파트",
@@ -148,7 +183,7 @@ def geocoded(world: World, query: str) -> list[dict[str, object]]:
     if found is None or not world.traits(found).has_known_address:
         return []
     lon, lat = f"{found.lon}", f"{found.lat}"
-    code = found.region + world.traits(found).dong
+    code = parcels.legal_dong(found)
     sido, sigungu, dong, _ = areas(found)
     region = {"region_1depth_name": sido, "region_2depth_name": sigungu, "region_3depth_name": dong}
     address = {"address_name": query, **region, "b_code": code, "h_code": code, "x": lon, "y": lat}

@@ -8,13 +8,17 @@ from jobs.rules.fields import Fields, Reason, RejectedError, fetched, field, ide
 
 HEATING = ("individual", "district", "central")
 REGION = re.compile(r"[0-9]{5}")
+LEGAL_DONG = re.compile(r"[0-9]{10}")
 MOST_HOUSEHOLDS = 1_000_000
 # Korea with its islands, WGS84. Swapped coordinates never fall inside.
 LATITUDES, LONGITUDES = (33.0, 38.7), (124.5, 132.0)
 
 
 class Complex(NamedTuple):
-    """An apartment complex; its position is WGS84, or unknown."""
+    """An apartment complex; its position is WGS84, or unknown.
+
+    `parcel` is its address by parcel, in a legal dong of ten digits; each may be unknown.
+    """
 
     complex_id: str
     name: str
@@ -24,6 +28,8 @@ class Complex(NamedTuple):
     lon: float | None
     households: int
     heating: str | None
+    legal_dong: str | None
+    parcel: str | None
 
 
 def parse(key: str | None, value: bytes | None, at: int) -> Complex:
@@ -43,10 +49,15 @@ def parse(key: str | None, value: bytes | None, at: int) -> Complex:
         _degrees(record, "lon", LONGITUDES),
         field(record, "households", int),
         field(record, "heating", str, optional=True),
+        field(record, "legal_dong", str, optional=True),
+        field(record, "parcel", str, optional=True),
     )
     same_key(key, found.complex_id)
     if not REGION.fullmatch(found.region):
         raise RejectedError(Reason.OUT_OF_RANGE, f"region is not a code of 5 digits: {found.region[:40]!r}")
+    if found.legal_dong is not None and not LEGAL_DONG.fullmatch(found.legal_dong):
+        detail = f"legal_dong is not a code of 10 digits: {found.legal_dong[:40]!r}"
+        raise RejectedError(Reason.OUT_OF_RANGE, detail)
     if not 0 <= found.households <= MOST_HOUSEHOLDS:
         raise RejectedError(Reason.OUT_OF_RANGE, f"households is not within 0 to {MOST_HOUSEHOLDS}")
     if found.heating is not None and found.heating not in HEATING:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from apis.answers import RefusedError, UnreadableError
-from apis.data_go_kr import NO_DATA, Item, read_body
+from apis.data_go_kr import NO_DATA, Answer, Item, read_body
 from jobs.rules.fields import MONTH, Reason, RejectedError, fetched, key_part, number, present, same_key
 
 # The quantities of an item of the answer, and their units: kWh, m3, m3, Mcal. Hot water (`hwaterHot`, ton) comes out of
@@ -51,8 +51,8 @@ def parse(key: str | None, value: bytes | None, at: int) -> Usage:
     """
     this_month = fetched(at).strftime("%Y-%m")
     item = _item(present(value))
-    complex_id = key_part("kaptCode", _text(item, "kaptCode"))
-    told = _text(item, "reqDate")
+    complex_id = key_part("kaptCode", text(item, "kaptCode"))
+    told = text(item, "reqDate")
     month = f"{told[:4]}-{told[4:]}"
     if not MONTH.fullmatch(month):
         raise RejectedError(Reason.OUT_OF_RANGE, f"reqDate is no month of 2000 to 2099: {told[:40]!r}")
@@ -63,19 +63,28 @@ def parse(key: str | None, value: bytes | None, at: int) -> Usage:
 
 
 def seen(record: tuple[Any, ...]) -> tuple[Any, ...]:
-    """A decoded usage (content, timestamp, offset) as its complex, its month, and what a `Seen` is made of."""
+    """A decoded usage (content, timestamp, offset) as its complex, a fact's name, and what a `Seen` is made of."""
     (complex_id, month, *used), *version = record
-    return complex_id, month, (tuple(version), tuple(used), any(each is not None for each in used), 1)
+    return complex_id, f"used|{month}", (tuple(version), tuple(used), any(each is not None for each in used), 1)
 
 
-def _item(body: bytes) -> Item:
-    """The item of an answer that is one; pollers count it as fetched by the same rules."""
+def answered(body: bytes) -> Answer:
+    """What a body says, items or that there are none; pollers count it as fetched by the same rules.
+
+    Raises:
+        RejectedError: an API error, or another document.
+    """
     try:
-        answer = read_body(body)
+        return read_body(body)
     except RefusedError as error:
         raise RejectedError(Reason.API_ERROR, str(error)) from error
     except UnreadableError as error:
         raise RejectedError(Reason(error.flaw.value), str(error)) from error
+
+
+def _item(body: bytes) -> Item:
+    """The item of an answer that is one."""
+    answer = answered(body)
     if answer.code == NO_DATA:
         raise RejectedError(Reason.API_ERROR, f"{answer.code} {answer.message}"[:400])
     if not answer.items:
@@ -85,7 +94,12 @@ def _item(body: bytes) -> Item:
     return answer.items[0]
 
 
-def _text(item: Item, tag: str) -> str:
+def text(item: Item, tag: str) -> str:
+    """A field of an item, which may be empty.
+
+    Raises:
+        RejectedError: it is missing.
+    """
     if tag not in item:
         raise RejectedError(Reason.MISSING_FIELD, tag)
     return item[tag]
@@ -93,5 +107,5 @@ def _text(item: Item, tag: str) -> str:
 
 def _quantity(item: Item, tag: str) -> Decimal | None:
     """A quantity; the API says 0 where nobody entered one."""
-    text = _text(item, tag)
-    return number(tag, text, 0, MOST) or None if text else None
+    entered = text(item, tag)
+    return number(tag, entered, 0, MOST) or None if entered else None

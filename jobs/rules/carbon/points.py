@@ -7,6 +7,10 @@ standard-user row are second-hand (taean.go.kr, minjimina.tistory.com). Heat is 
 
 Baseline: per item the mean of the same month of the two years before, or of the one that exists, summed over the
 half-year.
+
+Points are final when all months of a half-year were entered. Before that they are expected: a month that is missing is
+taken to be as a year before, scaled by the weather where it is known, and by how much more or less than a year before
+was used in the months of this half-year and the one before it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,7 +18,9 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import NamedTuple
 
+from jobs.rules.carbon.emission import Factors
 from jobs.rules.carbon.energy import Quantities
+from jobs.rules.carbon.estimates import Weights, month_after, scaled
 
 ITEMS = ("electricity", "gas", "water")
 
@@ -64,11 +70,30 @@ def halves(months: Iterable[str]) -> list[str]:
     return sorted(half for half in {half_of(month) for month in there} if there.issuperset(months_of(half)))
 
 
+def begun(months: Iterable[str]) -> list[str]:
+    """The half-years that have any of the months, oldest first."""
+    return sorted({half_of(month) for month in months})
+
+
 def before(half: str, count: int = 1) -> str:
     """The half-year so many halves before."""
     year, number = half.split("-H")
     index = int(year) * 2 + int(number) - 1 - count
     return f"{index // 2:04d}-H{index % 2 + 1}"
+
+
+def compared(
+    used: Mapping[str, Quantities], months: Iterable[str], item: str
+) -> list[tuple[Fraction, Fraction] | None]:
+    """Use and baseline of each month; None where it is not entered or has no baseline."""
+    found: list[tuple[Fraction, Fraction] | None] = []
+    for month in months:
+        this = _used(used, month, item)
+        years = [_used(used, month_after(month, -12 * back), item) for back in (1, 2)]
+        earlier = [Fraction(each) for each in years if each is not None]
+        judged = this is not None and earlier
+        found.append((Fraction(this or 0), sum(earlier, Fraction(0)) / len(earlier)) if judged else None)
+    return found
 
 
 def saving(used: Mapping[str, Quantities], half: str, item: str) -> Fraction | None:
@@ -82,17 +107,66 @@ def saving(used: Mapping[str, Quantities], half: str, item: str) -> Fraction | N
     Returns:
         None where a month of the half-year is not entered, or one of them has no baseline.
     """
-    now = baseline = Fraction(0)
+    months = compared(used, months_of(half), item)
+    return None if None in months else _saving(months)
+
+
+def saving_so_far(used: Mapping[str, Quantities], half: str, item: str) -> Fraction | None:
+    """The same over the months that can be compared; None where none can."""
+    return _saving(compared(used, months_of(half), item))
+
+
+def _saving(months: Iterable[tuple[Fraction, Fraction] | None]) -> Fraction | None:
+    there = [month for month in months if month is not None]
+    now, baseline = (sum(column, Fraction(0)) for column in zip(*there, strict=True)) if there else (0, 0)
+    return 1 - Fraction(now) / baseline if baseline else None
+
+
+def saved_grams(used: Mapping[str, Quantities], half: str, factors: Factors) -> int:
+    """How many grams of CO2 less were emitted than in the baseline, over the items that are judged."""
+    grams = Fraction(0)
+    for item in ITEMS:
+        months = compared(used, months_of(half), item)
+        if None in months:
+            continue
+        for month, pair in zip(months_of(half), months, strict=True):
+            factor = factors.at(item, month)
+            if pair and factor is not None:
+                grams += (pair[1] - pair[0]) * Fraction(factor) * 1000
+    return round(grams)
+
+
+def expected(used: Mapping[str, Quantities], half: str, weights: Mapping[str, Weights]) -> dict[str, Quantities]:
+    """What is known, with what is likely for the months of a half-year that are missing."""
+    found = dict(used)
+    recent = [*months_of(before(half)), *months_of(half)]
+    trend = {item: _trend(used, recent, item, weights) for item in ITEMS}
     for month in months_of(half):
-        year, number = month.split("-")
-        this = _used(used, month, item)
-        years = [_used(used, f"{int(year) - back:04d}-{number}", item) for back in (1, 2)]
-        earlier = [Fraction(each) for each in years if each is not None]
-        if this is None or not earlier:
-            return None
-        now += Fraction(this)
-        baseline += sum(earlier, Fraction(0)) / len(earlier)
-    return 1 - now / baseline
+        quantities = found.get(month, Quantities(None, None, None, None))
+        likely = {item: _likely(used, month, item, weights, trend[item]) for item in ITEMS}
+        there = quantities._asdict()
+        found[month] = Quantities(**{**there, **{i: likely[i] for i in ITEMS if there[i] is None}})
+    return found
+
+
+def _trend(
+    used: Mapping[str, Quantities], months: Iterable[str], item: str, weights: Mapping[str, Weights]
+) -> Fraction:
+    """What was used as a share of what the year before lets expect; 1 where nothing can be compared."""
+    pairs = [
+        (_used(used, month, item), scaled(item, month, month_after(month, -12), used, weights)) for month in months
+    ]
+    known = [(Fraction(now), then) for now, then in pairs if now is not None and then is not None]
+    then = sum((then for _, then in known), Fraction(0))
+    return sum((now for now, _ in known), Fraction(0)) / then if then else Fraction(1)
+
+
+def _likely(
+    used: Mapping[str, Quantities], month: str, item: str, weights: Mapping[str, Weights], trend: Fraction
+) -> Decimal | None:
+    last, before_last = (scaled(item, month, month_after(month, -12 * back), used, weights) for back in (1, 2))
+    likely = before_last if last is None else last * trend
+    return None if likely is None else Decimal(round(likely * 1000)).scaleb(-3)
 
 
 def _used(used: Mapping[str, Quantities], month: str, item: str) -> Decimal | None:

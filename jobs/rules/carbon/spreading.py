@@ -84,3 +84,9 @@ def daily(grams: Sequence[int | None], by_item: Sequence[Sequence[int]]) -> list
 def weights_of_month(celsius: Sequence[int | None]) -> list[list[int]]:
     """The days' weights of every item, in the order of `ITEMS`."""
     return [weights(item, celsius) for item in ITEMS]
+
+
+def month_weights(celsius: Sequence[int | None]) -> list[tuple[int, int]]:
+    """The month's weight for every item, as numerator and denominator: so many times that of a mild day."""
+    known = sum(c is not None for c in celsius) or 1
+    return [(sum(by), known * BASE_WEIGHT) for by in weights_of_month(celsius)]

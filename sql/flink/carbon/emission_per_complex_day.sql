@@ -1,6 +1,7 @@
 -- Python sends a month as one row with an array; it becomes a row per day here, in the JVM.
 SELECT
     complex_id, TIMESTAMPADD(DAY, n - 1, CAST(`month` || '-01' AS DATE)) AS `day`,
-    CAST(grams * 0.001 AS DECIMAL(16, 3)) AS kg_co2, TRUE AS estimated,
+    CAST(grams * 0.001 AS DECIMAL(16, 3)) AS kg_co2,
+    CAST(gaps[CAST(n AS INT)] * 0.001 AS DECIMAL(16, 3)) AS gap_kg, TRUE AS estimated,
     version, CURRENT_TIMESTAMP AS updated_at
 FROM emission_per_complex_day_result CROSS JOIN UNNEST(`days`) WITH ORDINALITY AS d (grams, n)

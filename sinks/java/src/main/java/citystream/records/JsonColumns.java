@@ -3,6 +3,7 @@ package citystream.records;
 import java.math.BigDecimal;
 import java.time.LocalDate;
 import java.time.OffsetDateTime;
+import java.util.Arrays;
 import org.apache.flink.core.memory.MemorySegment;
 import org.apache.flink.core.memory.MemorySegmentFactory;
 import org.apache.flink.table.api.ValidationException;
@@ -19,7 +20,8 @@ import org.apache.flink.table.types.logical.LogicalTypeRoot;
  * Reads a JSON value into a column of a row, and notes what is wrong with it: {@code wrong-type}, {@code out-of-range},
  * {@code too-long}, {@code missing-field} for a null.
  *
- * <p>A string without escapes is not copied: the column points into the record.
+ * <p>A string without escapes is not copied: the column points into the record. A BYTES column takes a value of any
+ * type, as the JSON that stands there.
  */
 abstract class JsonColumns extends JsonGrammar {
     private static final int STRING = 0;
@@ -30,6 +32,7 @@ abstract class JsonColumns extends JsonGrammar {
     private static final int TIMESTAMP = 5;
     private static final int DATE = 6;
     private static final int DECIMAL = 7;
+    private static final int VERBATIM = 8;
 
     private static final int MAX_DECIMAL_CHARS = 1000;
 
@@ -78,10 +81,12 @@ abstract class JsonColumns extends JsonGrammar {
                 return DATE;
             case DECIMAL:
                 return DECIMAL;
+            case VARBINARY:
+                return VERBATIM;
             default:
                 throw new ValidationException(
                         "Column " + name + " is " + type + "; record-json reads STRING, INT, BIGINT, DOUBLE, BOOLEAN,"
-                                + " TIMESTAMP_LTZ, DATE and DECIMAL");
+                                + " TIMESTAMP_LTZ, DATE, DECIMAL and BYTES");
         }
     }
 
@@ -150,6 +155,12 @@ abstract class JsonColumns extends JsonGrammar {
                     return;
                 }
                 break;
+            case VERBATIM:
+                skipValue();
+                if (fits(column, pos - start)) {
+                    row.setField(column, Arrays.copyOfRange(buf, start, pos));
+                }
+                return;
             default:
                 if (isNumber(c)) {
                     number();

@@ -27,7 +27,7 @@ import org.apache.flink.table.types.logical.LogicalType;
  *   <li>{@code wrong-type}: {@code "5"}, {@code 5.0}, {@code 5e0} and {@code true} are no INT; text that is no time,
  *       see {@link Times}
  *   <li>{@code out-of-range}: a number its type can't hold; a time before the year 1 or after 9999 in UTC
- *   <li>{@code too-long}: a string column's limit in bytes of UTF-8
+ *   <li>{@code too-long}: a string column's limit in bytes of UTF-8, which is that of a BYTES column too
  * </ul>
  *
  * <p>A record that isn't JSON or UTF-8 (or has a raw NUL in a string) says so, whatever else is wrong before; otherwise

@@ -425,4 +425,35 @@ class RecordJsonTest {
                 .isInstanceOf(ValidationException.class)
                 .hasMessageContaining("Column a is ARRAY<INT>");
     }
+
+    @Test
+    void bytesColumnIsTheJsonOfAnyValueAsItStands() {
+        RowType columns = (RowType)
+                DataTypes.ROW(DataTypes.FIELD("x", DataTypes.BYTES()), DataTypes.FIELD("cells", DataTypes.BYTES()))
+                        .getLogicalType();
+        RecordJsonDeserializationSchema schema = schema(columns, List.of("x"), 40);
+        for (String json : List.of(
+                "1.50",
+                "\"12\\u0041 구\"",
+                "[1, {\"a\" : null}]",
+                "{\"number\": 1, \"format\": \"0.0\"}",
+                "true",
+                "-0")) {
+            RowData row = schema.deserialize(("{\"cells\": " + json + " ,\"x\":" + json + "}").getBytes(UTF_8));
+            assertThat(row.getBinary(0)).isEqualTo(json.getBytes(UTF_8));
+            assertThat(row.getBinary(1)).isEqualTo(json.getBytes(UTF_8));
+            assertThat(row.isNullAt(3)).isTrue();
+        }
+        RowData without = schema.deserialize("{\"x\":null,\"cells\":[]}".getBytes(UTF_8));
+        assertThat(without.isNullAt(0)).isTrue();
+        assertThat(bytesError(schema, "{\"x\":1,\"cells\":null}")).isEqualTo("missing-field: cells is null");
+        assertThat(bytesError(schema, "{\"cells\":[\"a\\u0000\"]}")).startsWith("nul-byte: ");
+        assertThat(bytesError(schema, "{\"cells\":[\"" + "a".repeat(40) + "\"]}"))
+                .isEqualTo("too-long: cells: 44 bytes, at most 40");
+        assertThat(bytesError(schema, "{\"cells\":[1,]}")).startsWith("not-json: ");
+    }
+
+    private static String bytesError(RecordJsonDeserializationSchema schema, String json) {
+        return schema.deserialize(json.getBytes(UTF_8)).getString(3).toString();
+    }
 }
