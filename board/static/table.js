@@ -8,6 +8,10 @@ import { shown } from "./format.js";
 import { t } from "./text.js";
 
 const PAGE = 25;
+const LEADS = [..."ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎ"];
+
+/** A text with the first consonant of each Korean syllable in its place, by which people look names up: 침산 is ㅊㅅ. */
+const leads = (text) => text.replace(/[가-힣]/g, (syllable) => LEADS[Math.floor((syllable.codePointAt(0) - 0xac00) / 588)]);
 
 function cell(column, row) {
   const link = linkOf(column, row[column], row);
@@ -50,7 +54,8 @@ export function table(node, { columns = null, label, sort = null, descending = t
   function show() {
     const names = columns ?? Object.keys(rows[0] ?? {});
     const text = (row) => names.map((name) => `${shown(row[name], kindOf(name))} ${row[name]}`).join(" ").toLowerCase();
-    const found = wanted ? rows.filter((row) => text(row).includes(wanted)) : [...rows];
+    const asked = /[ㄱ-ㅎ]/.test(wanted) ? (row) => leads(text(row)) : text;
+    const found = wanted ? rows.filter((row) => asked(row).includes(wanted)) : [...rows];
     if (by) {
       const compare = (one, other) => (typeof one === "number" && typeof other === "number" ? one - other : String(one).localeCompare(String(other)));
       found.sort((one, other) => {

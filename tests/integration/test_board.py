@@ -275,6 +275,8 @@ def test_languages_keyboard_and_theme(service: Service, browser: Browser, filled
         page.get_by_role("button", name="Light or dark").click()
         assert page.evaluate("document.documentElement.dataset.theme") == "dark"
         page.get_by_role("link", name="Complexes", exact=True).click()
+        page.get_by_role("searchbox").fill("ㅊㅅ")
+        sees(page, "침산")
         page.get_by_role("searchbox").fill("침산")
         until(page, "document.querySelectorAll('main tbody tr').length < 20")
         page.locator("main tbody a").first.focus()
