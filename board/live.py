@@ -81,10 +81,10 @@ class Sections:
         """The change that a reading makes: only what is new, as a message's content."""
         changed = {}
         for name, rows in reading.rows.items():
-            section, before = self._sections[name], self._rows.get(name)
+            section, before, first = self._sections[name], self._rows.get(name), name not in self._rows
             if rows is None or section.key is None:
                 self._rows[name] = rows
-                if name not in changed and (rows != before or before is None):
+                if first or rows != before:
                     changed[name] = self._content(name, rows)
                 continue
             known = {row[section.key]: row for row in before or []}
@@ -92,8 +92,9 @@ class Sections:
             if new or before is None:
                 known.update((row[section.key], row) for row in new)
                 kept = sorted(known.values(), key=lambda row: row[section.order])[-section.keep :]
-                self._rows[name] = kept
-                changed[name] = self._content(name, [row for row in new if row in kept], merge=before is not None)
+                self._rows[name], keys = kept, {row[section.key] for row in kept}
+                news = [row for row in new if row[section.key] in keys]
+                changed[name] = self._content(name, news, merge=before is not None)
         server = self._servers.setdefault(reading.server, {"at": None, "trouble": None})
         server["trouble"] = reading.trouble
         if reading.trouble is None:

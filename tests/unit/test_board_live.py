@@ -62,6 +62,7 @@ def test_a_server_that_is_away_leaves_its_rows_and_their_time() -> None:
 def test_a_table_that_is_not_there_is_told_from_an_empty_one() -> None:
     sections = Sections({"pay": state(key="region", order="region", keep=9)})
     assert sections.take(reading(pay=None))["sections"] == {"pay": {"rows": None}}
+    assert sections.take(reading(pay=None))["sections"] == {}
     assert sections.take(reading(pay=[]))["sections"]["pay"]["rows"] == []
 
 
