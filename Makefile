@@ -91,7 +91,7 @@ lock: $(INSTALLED_DEV) ## Resolve the pinned Python packages anew, for all Pytho
 ##@ The local stack
 
 .PHONY: up
-up: $(INSTALLED) ## Start Kafka, PostgreSQL, Elasticsearch, Flink, simulator and forecast service; return when each answers
+up: $(INSTALLED) ## Start Kafka, PostgreSQL, Elasticsearch, Flink, simulator and board; return when each answers
 	@$(BIN)/python -m stack up
 
 .PHONY: down
@@ -173,6 +173,10 @@ demo: install ## All of it: stack, job, orders, after a minute the reconciliatio
 	@$(BIN)/python -m stack.demo
 
 ##@ Working on Citystream
+
+.PHONY: vendor
+vendor: $(INSTALLED) ## Fetch the libraries of the board's pages anew with npm, at the versions of board/vendor.py
+	@$(BIN)/python -m board.vendor
 
 .PHONY: dashboard
 dashboard: $(INSTALLED) ## Build Grafana's dashboard from conf/grafana/citystream.yaml

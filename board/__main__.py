@@ -27,8 +27,12 @@ def parts() -> Iterator[app.Part]:
 def main() -> int:
     """Serve until it is stopped."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    # A server that is away is said on the page, not once a second in the log.
+    logging.getLogger("elastic_transport").setLevel(logging.ERROR)
     address = urlsplit(load().board.url)
-    uvicorn.run(app.create(*parts()), host=address.hostname or "localhost", port=address.port or 80, access_log=False)
+    host, port = address.hostname or "localhost", address.port or 80
+    # Pages that look on live never go by themselves.
+    uvicorn.run(app.create(*parts()), host=host, port=port, access_log=False, timeout_graceful_shutdown=1)
     return 0
 
 

@@ -1,34 +1,42 @@
 """The service's application: what its parts have in common.
 
 A part brings its routes and what it does in the background. Errors of all of them have one form, problem details (RFC
-9457); `/` says in a small page what there is; `/docs` describes the interface, with its scripts from a package, so that
-both work without the internet.
+9457); `/docs` describes the interface, with its scripts from a package, so that it works without the internet; what
+pages are made of is served from `static`.
 """
 
 import asyncio
 import contextlib
-import html
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.responses import FileResponse, JSONResponse, Response
+from fastapi.staticfiles import StaticFiles
 from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
 PROBLEM = "application/problem+json"
-PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Citystream</title>
-<style>body {{ font: 1rem/1.5 sans-serif; max-width: 44rem; margin: 2rem auto; padding: 0 1rem }}</style>
-<h1>Citystream</h1>
-{parts}
-<p><a href="docs">The interface, described and to be tried</a>;
-for programs <a href="openapi.json">openapi.json</a>.</p>
-</html>
-"""
+STATIC = Path(__file__).with_name("static")
+# The page at all addresses of pages.
+SHELL = STATIC / "index.html"
+# Scripts and styles are files of ours, and nothing else is asked of anybody. The map draws pictures of its own (blob:).
+SAFE = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
+        "worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ),
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    # What has not changed is not sent again; what has, is seen at once.
+    "Cache-Control": "no-cache",
+}
+# These pages come from a package, with a script in the page.
+DESCRIBED = ("/docs", "/static-offline-docs")
 
 
 class Problem(BaseModel):
@@ -53,16 +61,16 @@ class Part(NamedTuple):
 
     Attributes:
         title, description: for people.
-        links: what to look at first: addresses, without the first slash, and what is there.
         routes: its answers.
+        pages: first parts of addresses at which a person gets a page, whatever programs get there.
         keep: runs in the background as long as the service does; None: nothing does.
     """
 
     title: str
     description: str
-    links: Mapping[str, str]
     routes: APIRouter
     keep: Callable[[], Coroutine[Any, Any, None]] | None = None
+    pages: tuple[str, ...] = ()
 
 
 def create(*parts: Part) -> FastAPI:
@@ -79,14 +87,23 @@ def create(*parts: Part) -> FastAPI:
     app = FastAPIOffline(title="Citystream", description=description, redoc_url=None, lifespan=lifespan)
     for part in parts:
         app.include_router(part.routes, tags=[part.title])
-    page = PAGE.format(parts="\n".join(_shown(part) for part in parts))
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
 
-    @app.get("/", include_in_schema=False)
-    async def start() -> HTMLResponse:
-        return HTMLResponse(page)
+    pages = {page for part in parts for page in part.pages}
+
+    @app.middleware("http")
+    async def safe(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
+        is_page = request.method == "GET" and _by_a_person(request) and f"/{request.url.path.split('/')[1]}" in pages
+        response = FileResponse(SHELL, media_type="text/html") if is_page else await answer(request)
+        if not request.url.path.startswith(DESCRIBED):
+            for name, value in SAFE.items():
+                response.headers.setdefault(name, value)
+        return response
 
     @app.exception_handler(HTTPException)
-    async def refused(_: Request, error: HTTPException) -> JSONResponse:
+    async def refused(request: Request, error: HTTPException) -> Response:
+        if error.status_code == HTTPStatus.NOT_FOUND and _by_a_person(request):
+            return FileResponse(SHELL, error.status_code, media_type="text/html")  # it says so to a person
         return _problem(error.status_code, str(error.detail), error.headers, getattr(error, "more", {}))
 
     @app.exception_handler(RequestValidationError)
@@ -107,15 +124,13 @@ def problems(described: Mapping[int, str]) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": when, "content": content} for status, when in described.items()}
 
 
+def _by_a_person(request: Request) -> bool:
+    """Whether a browser asks for a page; programs ask for anything, or for JSON."""
+    return "text/html" in request.headers.get("accept", "")
+
+
 def _problem(
     status: int, detail: str, headers: Mapping[str, str] | None = None, more: Mapping[str, Any] | None = None
 ) -> JSONResponse:
     problem = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, **(more or {}))
     return JSONResponse(problem.model_dump(mode="json"), status, headers, PROBLEM)
-
-
-def _shown(part: Part) -> str:
-    links = "".join(
-        f'<li><a href="{html.escape(address)}">{html.escape(text)}</a></li>' for address, text in part.links.items()
-    )
-    return f"<h2>{html.escape(part.title)}</h2>\n<p>{html.escape(part.description)}</p>\n<ul>{links}</ul>"

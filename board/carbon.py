@@ -34,12 +34,8 @@ if TYPE_CHECKING:
 
 ABOUT = (
     "Apartment complexes, found by name or address, Korean initial consonants too, and districts: energy and emission "
-    "by month with where it is from, carbon points, final and expected, and the forecast of the next days."
+    "by month with where it is from, points, final and expected, and the forecast of the next days."
 )
-LINKS = {
-    "complexes?q=ㅂㅇ": "complexes in whose name or address syllables begin so",
-    "regions/27260": "a district: emission, points, forecast",
-}
 SOURCES = {
     "k-apt": "entered by the complex's office in K-apt (data.go.kr 15012964)",
     "buildings": "metered at its lots, from the building energy service (data.go.kr 15135963)",
@@ -277,7 +273,7 @@ def part(load: Callable[[], Settings]) -> Part:
                 log.exception("The look at the list of complexes failed")
             await asyncio.sleep(load().board.refresh_seconds)
 
-    return Part("Complexes and districts", ABOUT, LINKS, routes(places), keep)
+    return Part("Complexes and districts", ABOUT, routes(places), keep)
 
 
 def routes(places: Places) -> APIRouter:

@@ -116,7 +116,7 @@ def part(load: Callable[[], Settings]) -> Part:
         result(ending)
     # Endings first: `b1.xlsx` is no batch's id.
     routes.routes.sort(key=lambda route: getattr(route, "path", "").endswith("{batch_id}"))
-    return Part("Coordinates", ABOUT, {}, routes)
+    return Part("Coordinates", ABOUT, routes)
 
 
 def _file_name(name: str) -> str:

@@ -40,11 +40,6 @@ ABOUT = (
     "Daily emission of tomorrow and the days after, per district and per apartment complex, with an interval. "
     "All of it is estimated from monthly energy use, weather and calendar."
 )
-LINKS = {
-    "forecast?region=27260&days=7": "seven days of a district",
-    "models/current": "the model in use: its data, features and errors",
-    "health": "whether forecasts can be made, and if not, what to run",
-}
 log = logging.getLogger(__name__)
 
 
@@ -189,7 +184,7 @@ def answering(known: Known, refresh: Callable[[Known], None] | None = None, seco
                 known.trouble = f"{type(error).__name__}: {error}"
             await asyncio.sleep(seconds)
 
-    return Part("Forecast", ABOUT, LINKS, routes(known), keep)
+    return Part("Forecast", ABOUT, routes(known), keep)
 
 
 def routes(known: Known) -> APIRouter:

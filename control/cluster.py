@@ -190,3 +190,15 @@ class Cluster:
             for metric in self._call("GET", path, params={"get": ",".join(ids), "agg": "sum"}):
                 total = (total or 0.0) + float(metric["sum"])
         return total
+
+    def greatest(self, job: str, name: str) -> float | None:
+        """The greatest value, over all vertices and subtasks, of a metric of tasks, such as busyTimeMsPerSecond."""
+        values = [
+            float(metric["max"])
+            for vertex in self.vertices(job).values()
+            for metric in self._call(
+                "GET", f"/jobs/{job}/vertices/{vertex}/subtasks/metrics", params={"get": name, "agg": "max"}
+            )
+        ]
+        # A task that has just started answers NaN.
+        return max((value for value in values if value == value), default=None)

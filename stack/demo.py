@@ -18,6 +18,7 @@ from conf.errors import Parser, command
 from conf.settings import ROOT, Settings, load
 from conf.streams import STREAMS
 from control import jobs, reading
+from control.cluster import Cluster
 from control.facts import facts
 from control.reconcile import reconcilable
 from sinks import postgres, prepare
@@ -91,6 +92,7 @@ def where_to_look(settings: Settings, name: str) -> None:
     env = settings.stack.directory / "env"
     stream = STREAMS[name]
     console.rule("Everything goes on running", align="left")
+    console.print(f"Board             {settings.board.url}")
     console.print(f"Flink web UI      {settings.flink.url}")
     if stream.totals:
         console.print(f"PostgreSQL        (. {env}; psql $POSTGRES_URL -c 'TABLE {stream.totals[0].table}')")
@@ -103,6 +105,18 @@ def where_to_look(settings: Settings, name: str) -> None:
     console.print(f"Stop              make stop JOB={name} (with a savepoint); make down (the data stays); make clean")
 
 
+def beside(settings: Settings, name: str) -> None:
+    """Start the other streams of events, as far as the cluster has slots for their jobs, for the board to show."""
+    cluster, supervisor = Cluster(settings.flink.url), LocalStack.of(settings.stack).supervisor
+    for service, stream in feed.FEEDS.items():
+        free = int(cluster.overview()["slots-available"])
+        if stream.name == name or (cluster.running(stream.name) is None and free < settings.flink.parallelism):
+            continue
+        with waiting(console, f"Starting the job {stream.name}"):
+            jobs.ensure(settings, stream.name, say=console.print)
+        supervisor.start_service(service)
+
+
 def demo(name: str, seconds: float) -> int:
     """Run it; 0 when all agrees."""
     # On a terminal, `up` shows by itself what it waits for.
@@ -113,9 +127,11 @@ def demo(name: str, seconds: float) -> int:
     with waiting(console, f"Starting the job {name}"):
         jobs.ensure(settings, name, say=console.print)
     LocalStack.of(settings.stack).supervisor.start_service(feed.name(STREAMS[name]))
-    console.print(f"Records are coming. For {seconds:.0f} s you see what becomes of them.")
+    console.print(f"Records are coming; the board shows them live: {settings.board.url}")
+    beside(settings, name)
+    console.print(f"For {seconds:.0f} s you see here what becomes of them.")
     watch(settings, name, seconds)
-    console.print("The generator pauses, so that what is compared stands still.")
+    console.print("Generators pause, so that what is compared stands still.")
     with feed.paused(Layout.of(settings.stack)):
         report = reconcile.reconcile(settings, name, wait=60)
     for title, table in highlights(settings):

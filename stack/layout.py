@@ -149,7 +149,7 @@ class PortPlan:
 
     @property
     def board(self) -> Port:
-        """The forecast service."""
+        """The board, and the forecast service."""
         return self._port(self.stack.ports.board, "board")
 
     @property

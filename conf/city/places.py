@@ -13,6 +13,8 @@ from typing import NamedTuple
 import yaml
 
 DISTRICTS_FILE = Path(__file__).with_name("districts.yaml")
+# GeoJSON: the polygon of each district, which has its `code`.
+BOUNDARIES_FILE = Path(__file__).with_name("boundaries.json")
 COMPLEXES_FILE = Path(__file__).with_name("complexes.csv")
 # What lies within so many degrees (about 100 m) of a complex is in the same district.
 SPREAD = 0.001

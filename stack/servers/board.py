@@ -1,4 +1,4 @@
-"""The forecast service: up with the stack, whether there is a model yet or not."""
+"""The board: up with the stack, whether there is anything to show yet or not."""
 
 import functools
 import http.client
@@ -15,7 +15,7 @@ def services(context: Context) -> Iterator[Service]:
     yield Service(
         name="board",
         command=[sys.executable, "-m", "board"],
-        address=f"{url(context)}/docs",
+        address=url(context),
         ports=[context.ports.board],
         answers=functools.partial(_answers, context),
         environment={"PYTHONUNBUFFERED": "1", "BOARD_URL": url(context), **chosen},

@@ -12,8 +12,8 @@ import pytest
 from conf.settings import ADDRESSES, ROOT
 
 DIRECTORY = ".stack-first-hour"
-# They run until they are stopped, or do without servers and settings.
-NOT_WALKED = {"simulate", "dashboard"}
+# They run until they are stopped, or do without servers and settings, or fetch from a registry.
+NOT_WALKED = {"simulate", "dashboard", "vendor"}
 # What they do where there is no stack is to bring one up.
 BRING_UP = {"up", "demo", "bench"}
 

@@ -80,7 +80,7 @@ def client(rows: Any) -> TestClient:
     known = Places(load)
     known.rows = rows  # type: ignore[method-assign]
     known.refresh()
-    return TestClient(app.create(app.Part("Places", "", {}, carbon.routes(known))))
+    return TestClient(app.create(app.Part("Places", "", carbon.routes(known))))
 
 
 def away(*_: Any) -> list[list[dict[str, Any]]]:

@@ -62,7 +62,7 @@ def test_a_file_that_is_too_large(client: TestClient, monkeypatch: pytest.Monkey
 
 def test_batches_without_a_database(client: TestClient) -> None:
     assert client.get("/coordinates/b1").status_code == client.get("/coordinates/b1.xlsx").status_code == 503
-    assert client.get("/").status_code == client.get("/openapi.json").status_code == 200
+    assert client.get("/docs").status_code == client.get("/openapi.json").status_code == 200
 
 
 def test_a_batch_comes_back_in_each_format(monkeypatch: pytest.MonkeyPatch) -> None:

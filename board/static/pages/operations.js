@@ -1,0 +1,104 @@
+// Operations: jobs and how well they run, from Flink; documents, calls of public APIs.
+
+import { bars } from "../bars.js";
+import { card, none, states } from "../card.js";
+import { chart } from "../chart.js";
+import { fill, h } from "../dom.js";
+import { shown, size, span } from "../format.js";
+import { table } from "../table.js";
+import { t } from "../text.js";
+
+const COLOURS = ["accent", "leaf-3", "plum-3", "sand", "blue-4"];
+
+export function show(main, context) {
+  context.title(t("operations"));
+  const grid = h("div.pairs");
+  main.append(h("h1", { tabIndex: -1 }, t("operations")), grid);
+  grid.append(jobs(context), curves(context, "throughput", "rate"), curves(context, "lag_curve", "lag"), cluster(context), documents(context), quotas(context));
+}
+
+function meter(share, name) {
+  if (share === null || share === undefined) return "–";
+  const level = share > 0.9 ? "high" : share > 0.6 ? "middle" : "low";
+  return h(`span.meter.${level}`, { title: name }, h("span.track", { "aria-hidden": "true" }, h("span.fill", { style: { width: `${share * 100}%` } })), h("span", {}, shown(share, "share")));
+}
+
+function jobs(context) {
+  const { node, body } = card(t("jobs"), { wide: true, name: "jobs" });
+  const draw = states(body, (rows) => {
+    const fact = (name, ...value) => h("div", {}, h("dt", {}, t(name)), h("dd", {}, ...value));
+    const number = (value, kind = "count") => shown(value, kind);
+    fill(body, h("div.jobs", {}, rows.map((job) => h("article.job", { "data-state": job.state ?? "none", "data-wanted": String(job.wanted) },
+      h("h3", {}, h("i.dot", { "aria-hidden": "true" }), job.job, h("span.state", {}, job.state ? t(job.state) : t("not_submitted"))),
+      h("dl", {},
+        fact("rate", job.rate === null ? "–" : t("per_second", { count: number(job.rate) })),
+        fact("lag", job.lag === null ? "–" : t("records", { count: number(job.lag) })),
+        fact("checkpoint_age", job.checkpoint_age === null ? "–" : t("ago", { span: span(job.checkpoint_age) })),
+        fact("checkpoint_seconds", job.checkpoint_seconds === null ? "–" : `${number(job.checkpoint_seconds, "number")} s`),
+        fact("checkpoint_bytes", job.checkpoint_bytes === null ? "–" : size(job.checkpoint_bytes)),
+        fact("checkpoints", number(job.checkpoints), job.failed_checkpoints ? ` (${t("failed_checkpoints", { count: number(job.failed_checkpoints) })})` : ""),
+        fact("busy", meter(job.busy, t("busy"))),
+        fact("backpressured", meter(job.backpressured, t("backpressured"))),
+        fact("restarts", number(job.restarts)),
+        fact("dead_letters", h("a", { href: "/letters" }, number(job.dead_letters))),
+        job.staged !== null && fact("staged", number(job.staged)),
+        job.since && fact("since", shown(job.since * 1000, "time"))),
+      job.failure && h("p.trouble", {}, h("strong", {}, `${t("failure")}: `), job.failure),
+      job.others?.length ? h("p.trouble", {}, t("job_others", { ids: job.others.join(", ") })) : null))));
+  });
+  context.watch("jobs", draw);
+  return node;
+}
+
+/** Each job's curve of a figure, with a column per job. */
+function curves(context, title, column) {
+  const { node, body } = card(t(title), { note: t("history_hint"), name: title });
+  let drawing = null;
+  let drawn = "";
+  const draw = states(body, (points) => {
+    const names = [...new Set(points.map((point) => point.job))];
+    const rows = new Map();
+    for (const point of points) rows.set(point.at, { ...(rows.get(point.at) ?? { at: point.at }), [point.job]: point[column] });
+    if (drawn !== names.join()) {
+      drawing?.remove();
+      drawn = names.join();
+      drawing = chart(body, { x: "at", label: t(title), series: names.map((name, at) => ({ column: name, kind: "count", colour: COLOURS[at % COLOURS.length], type: "line" })) });
+    }
+    drawing.draw([...rows.values()]);
+  });
+  context.watch("job_history", (rows) => draw(rows?.filter((point) => point[column] !== null)));
+  context.onLeave(() => drawing?.remove());
+  return node;
+}
+
+function cluster(context) {
+  const { node, body } = card(t("cluster"), { name: "cluster" });
+  context.watch("cluster", states(body, ([row]) => fill(body, h("dl.facts", {}, ["task_managers", "slots", "free_slots"].map((name) => h("div", {}, h("dt", {}, t(name)), h("dd", {}, shown(row[name], "count"))))))));
+  return node;
+}
+
+function documents(context) {
+  const { node, body } = card(t("documents"), { name: "documents" });
+  let list = null;
+  const draw = states(body, (rows) => (list ??= bars(body, { name: (row) => row.index, more: (row) => row.stream, value: (row) => row.documents, kind: "count" }))(rows));
+  context.watch("documents", (rows) => {
+    if (!rows?.length) list = null;
+    draw(rows);
+  });
+  return node;
+}
+
+function quotas(context) {
+  const { node, body } = card(t("api_quotas"), { name: "api_quotas", wide: true });
+  let list = null;
+  context.watch("api_quotas", (rows) => {
+    if (rows && !rows.length) {
+      list = null;
+      return fill(body, h("p.note", {}, t("no_quotas")));
+    }
+    if (!rows) return fill(body, none(rows));
+    list ??= table(body, { columns: ["operation", "period", "calls", "holders", "ends"], label: t("api_quotas"), sort: "ends" });
+    list(rows);
+  });
+  return node;
+}

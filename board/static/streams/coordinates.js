@@ -1,0 +1,1 @@
+// Files of points have pages of their own, and nothing on the overview.

@@ -1,0 +1,97 @@
+// The map of the world: countries in outline, events as circles. A colour for each category, a size for what is spent.
+
+import { colour } from "./chart.js";
+import { h } from "./dom.js";
+import { t } from "./text.js";
+
+// Around the pole a map like this has no shape for it, and nothing takes place there.
+const ANTARCTICA = "010";
+let library = null;
+
+/** The outlines as GeoJSON, from TopoJSON: arcs are kept once, in steps, and rings name them. */
+function outlines(topology) {
+  const { scale, translate } = topology.transform;
+  const arcs = topology.arcs.map((arc) => {
+    let [x, y] = [0, 0];
+    return arc.map(([right, up]) => [(x += right) * scale[0] + translate[0], (y += up) * scale[1] + translate[1]]);
+  });
+  // Across the 180th meridian a ring goes on beyond it, not all the way back around the world.
+  const whole = (points) => {
+    let turn = 0;
+    return points.map(([x, y], at) => {
+      if (at) turn -= 360 * Math.round((x - points[at - 1][0]) / 360);
+      return [x + turn, y];
+    });
+  };
+  const ring = (names) => whole(names.flatMap((name, at) => (name < 0 ? [...arcs[~name]].reverse() : arcs[name]).slice(at ? 1 : 0)));
+  const polygons = ({ type, arcs: own }) => (type === "Polygon" ? [own] : own).map((each) => each.map(ring));
+  return {
+    type: "FeatureCollection",
+    features: topology.objects.countries.geometries.filter(({ arcs: own, id }) => own && id !== ANTARCTICA).map((geometry) => ({ type: "Feature", properties: {}, geometry: { type: "MultiPolygon", coordinates: polygons(geometry) } })),
+  };
+}
+
+/** The map in `node`; returns `{ draw(rows), remove }`, or null without WebGL. Rows have `lat`, `lon`, `radius`, `colour`. */
+export async function worldMap(node, { go }) {
+  library ??= await import("./vendor/maplibre-gl.mjs");
+  const topology = await (await fetch("/static/vendor/countries.json")).json();
+  let map;
+  try {
+    map = new library.Map({
+      container: node,
+      style: {
+        version: 8,
+        sources: { land: { type: "geojson", data: outlines(topology) }, events: { type: "geojson", data: { type: "FeatureCollection", features: [] } } },
+        layers: [
+          { id: "ground", type: "background", paint: { "background-color": colour("sea") } },
+          { id: "land", type: "fill", source: "land", paint: { "fill-color": colour("land"), "fill-outline-color": colour("edge") } },
+          { id: "events", type: "circle", source: "events", paint: { "circle-radius": ["get", "radius"], "circle-color": ["get", "colour"], "circle-opacity": 0.72, "circle-stroke-color": colour("panel"), "circle-stroke-width": 1 } },
+        ],
+      },
+      bounds: [-125, -42, 165, 68],
+      minZoom: 0,
+      maxPitch: 0,
+      dragRotate: false,
+      renderWorldCopies: false,
+      cooperativeGestures: true,
+      attributionControl: false,
+      locale: { "CooperativeGesturesHandler.WindowsHelpText": t("zoom_help"), "CooperativeGesturesHandler.MacHelpText": t("zoom_help_mac"), "CooperativeGesturesHandler.MobileHelpText": t("two_fingers"), "Map.Title": t("world") },
+      fadeDuration: 0,
+    });
+  } catch {
+    return null;
+  }
+  map.touchZoomRotate.disableRotation();
+  map.keyboard.disableRotation();
+  map.addControl(new library.NavigationControl({ showCompass: false }), "bottom-right");
+  const about = h("div.about", { hidden: true });
+  node.append(about);
+  map.on("mousemove", "events", (event) => {
+    map.getCanvas().style.setProperty("cursor", "pointer");
+    about.hidden = false;
+    about.textContent = event.features[0].properties.about;
+    about.style.setProperty("left", `${event.point.x + 12}px`);
+    about.style.setProperty("top", `${event.point.y + 12}px`);
+  });
+  map.on("mouseleave", "events", () => {
+    about.hidden = true;
+    map.getCanvas().style.setProperty("cursor", "");
+  });
+  map.on("click", "events", (event) => go(event.features[0].properties.id));
+  const themes = () => {
+    map.setPaintProperty("ground", "background-color", colour("sea"));
+    map.setPaintProperty("land", "fill-color", colour("land"));
+    map.setPaintProperty("land", "fill-outline-color", colour("edge"));
+  };
+  addEventListener("theme", themes);
+  await new Promise((done) => (map.loaded() ? done() : map.once("load", done)));
+  return {
+    draw(rows) {
+      map.getSource("events").setData({ type: "FeatureCollection", features: rows.map(({ lat, lon, ...properties }) => ({ type: "Feature", properties, geometry: { type: "Point", coordinates: [lon, lat] } })) });
+    },
+    remove() {
+      removeEventListener("theme", themes);
+      map.remove();
+    },
+  };
+}
