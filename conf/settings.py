@@ -269,6 +269,7 @@ class Flink(_Section):
     parallelism: int = Field(ge=1)
     checkpoint_interval_seconds: float = Field(gt=0)
     state_backend: Literal["rocksdb", "hashmap"]
+    read_from: str = Field(pattern=r"^(earliest|partition:\d+,offset:\d+(;partition:\d+,offset:\d+)*)$")
 
 
 class Topic(_Section):

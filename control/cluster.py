@@ -61,6 +61,16 @@ class Cluster:
         result: dict[str, Any] = self._call("GET", "/overview")
         return result
 
+    def now(self) -> float | None:
+        """The JobManager's time in Unix seconds; it tells it with each job, and not without one."""
+        jobs = self.jobs()
+        return self._call("GET", f"/jobs/{jobs[-1].id}")["now"] / 1000 if jobs else None
+
+    def parameter(self, job: str, key: str) -> str | None:
+        """One of the parameters that a job was submitted with."""
+        found = self._call("GET", f"/jobs/{job}/config")["execution-config"]["user-config"].get(key)
+        return None if found is None else str(found)
+
     def jobs(self) -> list[Job]:
         """All jobs that it remembers, the oldest first."""
         found = [
@@ -125,6 +135,14 @@ class Cluster:
         result: dict[str, Any] = self._call("GET", f"/jobs/{job}/checkpoints")
         return result
 
+    def checkpoint_failure(self, job: str) -> str | None:
+        """Why the newest checkpoint of a job failed, where no later one was completed."""
+        latest = self.checkpoints(job)["latest"]
+        failed, completed = latest.get("failed"), latest.get("completed")
+        if not failed or (completed and completed["id"] > failed["id"]):
+            return None
+        return str(failed.get("failure_message") or "no cause is known").splitlines()[0]
+
     def checkpoint_age(self, job: str) -> float | None:
         """How many seconds ago the newest completed checkpoint of a job was begun."""
         completed = self.checkpoints(job)["latest"]["completed"]
@@ -136,10 +154,13 @@ class Cluster:
         kept = [latest[kind] for kind in ("restored", "completed", "savepoint") if latest.get(kind)]
         return max(kept, key=lambda entry: entry["id"])["external_path"] if kept else None
 
-    def checkpoint_directory(self) -> str | None:
-        """Where the cluster's configuration puts checkpoints."""
-        entries = self._call("GET", "/jobmanager/config")
-        return next((e["value"] for e in entries if e["key"] == "execution.checkpointing.dir"), None)
+    def configured(self, key: str) -> str | None:
+        """What the cluster's configuration says of a key; None where it says nothing."""
+        return next((e["value"] for e in self._call("GET", "/jobmanager/config") if e["key"] == key), None)
+
+    def parallelism(self, job: str) -> int:
+        """That of the job's widest vertex."""
+        return max(int(vertex["parallelism"]) for vertex in self._call("GET", f"/jobs/{job}")["vertices"])
 
     def stop(self, job: str) -> Iterator[str | None]:
         """Stop a job with a savepoint: None while it is under way, then the savepoint's path."""

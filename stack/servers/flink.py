@@ -22,13 +22,13 @@ from typing import Any
 import yaml
 
 from conf.settings import ROOT
+from sinks.jar import JAR
 from stack import artifacts
 from stack.credentials import private_folder
 from stack.errors import StackError
 from stack.layout import Port
 from stack.services import HOST, Context, Service, properties
 
-JAR = ROOT / "sinks" / "java" / "target" / "citystream-sinks.jar"
 TUNABLE = ROOT / "conf" / "flink.yaml"
 AGENT = Path(artifacts.__file__).with_name("plugin") / "LoopbackOnly.java"
 _AGENT_MANIFEST = {"Premain-Class": f"citystream.stack.{AGENT.stem}", "Can-Retransform-Classes": "true"}
