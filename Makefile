@@ -114,6 +114,10 @@ logs: $(INSTALLED) ## The last log lines of each server; SERVICE=kafka-1 shows o
 restart: $(INSTALLED) ## Restart one server and wait until it answers; SERVICE=taskmanager-1
 	@$(BIN)/python -m stack restart $(SERVICE)
 
+.PHONY: workers
+workers: $(INSTALLED) ## Add or remove TaskManagers while all goes on; N=3
+	@$(BIN)/python -m stack workers $(N)
+
 .PHONY: doctor
 doctor: $(INSTALLED) ## Check machine, servers, what `prepare` made, and jobs; a fix per finding
 	@$(BIN)/python -m stack doctor
@@ -135,6 +139,14 @@ stop: $(INSTALLED) ## Stop a job with a savepoint; JOB=deliveries
 .PHONY: resume
 resume: install ## Resume a job from its latest savepoint or checkpoint; JOB=deliveries
 	@$(BIN)/python -m stack.control resume $(JOB)
+
+.PHONY: scale
+scale: $(INSTALLED) ## Give a running job another parallelism, without a savepoint; JOB=tickets PARALLELISM=4
+	@$(BIN)/python -m stack.control scale $(JOB) $(PARALLELISM)
+
+.PHONY: autoscale
+autoscale: $(INSTALLED) ## Rescale a job by its lag and how busy it is, until Ctrl-C; JOB=tickets ARGS=--dry-run
+	@$(BIN)/python -m stack.autoscale $(JOB) $(ARGS)
 
 .PHONY: generate
 generate: $(INSTALLED) ## Generate orders into Kafka, 200 a second at the day's mean, until Ctrl-C

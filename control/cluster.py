@@ -162,6 +162,21 @@ class Cluster:
         """That of the job's widest vertex."""
         return max(int(vertex["parallelism"]) for vertex in self._call("GET", f"/jobs/{job}")["vertices"])
 
+    def max_parallelism(self, job: str) -> int:
+        """How wide every vertex of the job may become: into so many parts its state is divided for good."""
+        return min(int(vertex["maxParallelism"]) for vertex in self._call("GET", f"/jobs/{job}")["vertices"])
+
+    def require(self, job: str, parallelism: int) -> None:
+        """Ask that a job under the adaptive scheduler has this parallelism, or what slots there are up to it."""
+        wanted = {"parallelism": {"lowerBound": 1, "upperBound": parallelism}}
+        path = f"/jobs/{job}/resource-requirements"
+        self._call("PUT", path, json=dict.fromkeys(self.vertices(job).values(), wanted))
+
+    def required(self, job: str) -> int:
+        """The parallelism that was last asked for, of a job under the adaptive scheduler."""
+        wanted = self._call("GET", f"/jobs/{job}/resource-requirements")
+        return max(int(each["parallelism"]["upperBound"]) for each in wanted.values())
+
     def stop(self, job: str) -> Iterator[str | None]:
         """Stop a job with a savepoint: None while it is under way, then the savepoint's path."""
         trigger = self._call("POST", f"/jobs/{job}/stop", json={"drain": False})["request-id"]
@@ -189,12 +204,23 @@ class Cluster:
     def last_start(self, job: str) -> float:
         """When the job last began anew, at a failure or under a new JobManager, in Unix seconds."""
         times = self._call("GET", f"/jobs/{job}")["timestamps"]
-        return float(max(times["INITIALIZING"], times["RESTARTING"])) / 1000
+        # The adaptive scheduler makes the job's graph anew at each restart, and with it these times.
+        return float(max(times[state] for state in ("INITIALIZING", "CREATED", "RESTARTING"))) / 1000
 
     def job_metric(self, job: str, name: str) -> float | None:
         """A metric of the job as a whole, such as numRestarts."""
         found = self._call("GET", f"/jobs/{job}/metrics", params={"get": name})
         return float(found[0]["value"]) if found else None
+
+    def busy(self, job: str) -> float | None:
+        """The share of time that the busiest vertex works, the mean of its subtasks, 0 to 1; None until it is known."""
+        shares = []
+        for vertex in self.vertices(job).values():
+            path = f"/jobs/{job}/vertices/{vertex}/subtasks/metrics"
+            for metric in self._call("GET", path, params={"get": "busyTimeMsPerSecond", "agg": "avg"}):
+                shares.append(float(metric["avg"]) / 1000)
+        # A source that can't tell says NaN.
+        return max((share for share in shares if share == share), default=None)
 
     def metric(self, job: str, name: str, *, operator: str = "") -> float | None:
         """The sum over all subtasks and vertices of the metrics whose name ends in `name`; None when there is none.

@@ -209,6 +209,14 @@ def restart(stack: LocalStack, arguments: argparse.Namespace) -> int:
     return 0
 
 
+def workers(stack: LocalStack, arguments: argparse.Namespace) -> int:
+    """Have so many TaskManagers; what runs takes what is there."""
+    with Progress() as progress:
+        before = stack.scale(arguments.count, progress.show)
+    console.print(f"{arguments.count} TaskManagers, before {before}; until `make down`.")
+    return 0
+
+
 def diagnose(stack: LocalStack, _: argparse.Namespace) -> int:
     """Check everything that can be checked."""
     findings = 0
@@ -280,6 +288,7 @@ _COMMANDS: dict[str, tuple[Callable[[LocalStack, argparse.Namespace], int], str]
     "status": (status, "all services and jobs; exit code 3 when the stack is down, 1 when a service is"),
     "logs": (logs, "the log of a service, or the last lines of each"),
     "restart": (restart, "stop one service, start it again and wait until it answers"),
+    "workers": (workers, "have so many TaskManagers until the stack goes down; jobs take what is there"),
     "doctor": (diagnose, "check everything that can be checked, with a fix per finding"),
 }
 
@@ -303,6 +312,8 @@ def parser() -> Parser:
         if name == "status":
             one.add_argument("--watch", action="store_true", help="again and again, until Ctrl-C")
             one.add_argument("--json", action="store_true", help="one JSON object, for programs")
+        if name == "workers":
+            one.add_argument("count", type=int, metavar="N", help="how many")
     return top
 
 

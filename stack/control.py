@@ -1,4 +1,4 @@
-"""`make submit`, `stop`, `resume` and `backfill` with FROM: the commands of the package `control`."""
+"""`make submit`, `stop`, `resume`, `scale` and `backfill` with FROM: the commands of the package `control`."""
 
 import argparse
 import sys
@@ -10,6 +10,7 @@ from conf.settings import Settings, serving
 from conf.streams import STREAMS
 from control.backfill import backfill
 from control.jobs import ensure, resume, stop, submit
+from control.scaling import scale
 from stack.layout import Layout
 from stack.servers import feed
 from stack.waiting import waiting
@@ -19,6 +20,7 @@ DOING = {
     "stop": "Stopping",
     "resume": "Resuming",
     "ensure": "Starting",
+    "scale": "Rescaling",
     "backfill": "Reading again",
 }
 console = Console(highlight=False, soft_wrap=True)
@@ -38,6 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
         ("submit", "start a job from the beginning of its topics; refused where it can be resumed"),
         ("stop", "stop a job with a savepoint"),
         ("resume", "start a job from its last savepoint or checkpoint"),
+        ("scale", "give a running job another parallelism, at its next checkpoint"),
         ("backfill", "read a part of a job's topic again into the same tables, then let the job go on"),
         ("ensure", "leave a running job alone, else resume it, else submit it"),
     ):
@@ -47,6 +50,8 @@ def main(arguments: list[str] | None = None) -> int:
             sub.add_argument("--parallelism", type=int, help="default: flink.parallelism of conf/citystream.yaml")
         if name == "backfill":
             sub.add_argument("--from", dest="start", required=True, help="earliest, a time, or PARTITION:OFFSET,...")
+        if name == "scale":
+            sub.add_argument("parallelism", type=int, help="how many subtasks each of its tasks is to have")
         if name == "submit":
             sub.add_argument("--fresh", action="store_true", help="although it could be resumed")
         if name == "resume":
@@ -64,6 +69,9 @@ def run(settings: Settings, options: argparse.Namespace) -> str:
     """Run a command, and say what it has come to."""
     if options.command == "stop":
         return f"Stopped. Savepoint: {stop(settings, options.job, say=say)}"
+    if options.command == "scale":
+        before = scale(settings, options.job, options.parallelism, say=say)
+        return f"{options.job} runs with a parallelism of {options.parallelism}, before {before}."
     if options.command == "backfill":
         with feed.paused(Layout.of(settings.stack)):
             return backfill(settings, options.job, options.start, say=say)

@@ -400,6 +400,28 @@ class TestJobs:
         assert said in finding.text
 
 
+class TestWorkers:
+    def test_are_as_many_as_were_asked_for_until_the_stack_goes_down(self, settings: Stack) -> None:
+        stack = LocalStack.of(settings)
+        named = [flink.task_manager(number) for number in range(1, settings.task_managers + 1)]
+        assert [each.name for each in stack.services() if each.name.startswith("taskmanager")] == named
+        (stack.layout.run).mkdir(parents=True)
+        (stack.layout.run / "task_managers").write_text("3")
+        assert len([each for each in stack.services() if each.name.startswith("taskmanager")]) == 3
+        stack.down(lambda _: None)
+        assert [each.name for each in stack.services() if each.name.startswith("taskmanager")] == named
+
+    def test_need_a_stack(self, settings: Stack) -> None:
+        with pytest.raises(StackError, match="The stack is down: `make up` starts it"):
+            LocalStack.of(settings).scale(3, lambda *_: None)
+
+    def test_need_memory(self) -> None:
+        preflight.memory_for(-1, 2**60)
+        with pytest.raises(StackError, match=r"2 more TaskManagers take 2147483648.0 GiB of memory"):
+            preflight.memory_for(2, 2**60)
+        assert flink.task_manager_bytes() == 1600 * 2**20
+
+
 class TestDoctor:
     @pytest.fixture
     def stack(self, settings: Stack, monkeypatch: pytest.MonkeyPatch) -> LocalStack:
