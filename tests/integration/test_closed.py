@@ -3,6 +3,7 @@
 import contextlib
 import ipaddress
 import json
+import shutil
 import stat
 import subprocess
 import sys
@@ -64,6 +65,7 @@ class Running:
         self.layout = Layout.of(settings.stack)
         self.client: Opened = set()
         self.temporary = settings.stack.temporary
+        shutil.rmtree(self.temporary / "pyflink", ignore_errors=True)  # what earlier submissions left proves nothing
         for name in STREAMS:
             slate.without_job(settings, name)
             # One slot each, so that the stack has room for all; what earlier tests left is nothing to go on from.
