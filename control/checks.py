@@ -66,7 +66,7 @@ def topics(settings: Settings) -> str:
     wanted = kafka.topics(settings)
     with _kafka(settings) as admin:
         there = {topic["name"]: topic for topic in admin.describe_topics()}
-        if missing := sorted(wanted.keys() - there):
+        if missing := [name for name in wanted if name not in there]:
             message = f"Kafka has no topic {missing[0]}: run `make prepare`."
             raise NotReadyError(message)
         resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in wanted]

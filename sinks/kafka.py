@@ -107,9 +107,7 @@ def topics(settings: Settings) -> dict[str, dict[str, Any]]:
         # The brokers unpack what comes compressed, and so see how large it is: nobody unpacks it after them.
         "compression.type": "uncompressed",
     }
-    wanted: dict[str, dict[str, Any]] = {
-        REDRIVEN: {"num_partitions": 1, "configs": {**everywhere, "cleanup.policy": "compact"}}
-    }
+    wanted: dict[str, dict[str, Any]] = {}
     for name, topic in settings.topics.items():
         common = {**everywhere, **({"retention.ms": -1} if topic.keep else {})}
         for each, partitions, largest in (
@@ -117,6 +115,7 @@ def topics(settings: Settings) -> dict[str, dict[str, Any]]:
             (dead_letter_topic(name), 1, DEAD_LETTER_BYTES),
         ):
             wanted[each] = {"num_partitions": partitions, "configs": {**common, "max.message.bytes": largest}}
+    wanted[REDRIVEN] = {"num_partitions": 1, "configs": {**everywhere, "cleanup.policy": "compact"}}
     return wanted
 
 
