@@ -60,6 +60,11 @@ ADDRESSES = {
     "KAKAO_REST_KEY": ("pollers", "kakao_key"),
     "PREDICTHQ_URL": ("pollers", "predicthq_url"),
     "PREDICTHQ_TOKENS": ("pollers", "predicthq_tokens"),
+    "OVERPASS_URL": ("pollers", "overpass_url"),
+    "GOOGLE_PLACES_URL": ("pollers", "google_places_url"),
+    "GOOGLE_PLACES_KEY": ("pollers", "google_places_key"),
+    "DUFFEL_URL": ("pollers", "duffel_url"),
+    "DUFFEL_TOKEN": ("pollers", "duffel_token"),
     "BOARD_URL": ("board", "url"),
     "KIBANA_URL": ("kibana", "url"),
     "KIBANA_USER": ("kibana", "user"),
@@ -366,6 +371,62 @@ class Coordinates(_Section):
     addresses: Addresses
 
 
+class Trip(_Section):
+    """When one would fly to an event, in days; jobs/rules/events/lookups.py says how they are counted."""
+
+    home: str = Field(pattern=r"^[A-Z]{3}$")
+    out_before: int = Field(ge=0, le=30)
+    out_after: int = Field(ge=0, le=30)
+    back_after: int = Field(ge=0, le=30)
+    most_days: int = Field(ge=1, le=60)
+    ahead: int = Field(ge=1, le=360)
+
+
+class LookUps(_Section):
+    """How an API is asked for what is looked up, and how long its answers hold."""
+
+    enabled: bool
+    rate_per_second: float = Field(gt=0)
+    concurrency: int = Field(ge=1)
+    timeout_seconds: float = Field(gt=0)
+    daily_quota: int = Field(ge=1)
+    put_off_seconds: float = Field(gt=0)
+    cached_days: float = Field(gt=0)
+
+
+class PlacesKept(_Section):
+    """For how many days what a provider of places told may be kept; by Google's terms, 30 at most."""
+
+    overpass: float = Field(gt=0)
+    google: float = Field(gt=0, le=30)
+
+
+class PlaceLookUps(LookUps):
+    """What is near events."""
+
+    provider: Literal["overpass", "google"]
+    keep_days: PlacesKept
+
+
+class FlightLookUps(LookUps):
+    """Flights to events and back."""
+
+    keep_days: float = Field(gt=0)
+
+
+class Events(_Section):
+    """The job of world events."""
+
+    ledger: Literal["staged", "upsert"]
+    documents: bool
+    state_backend: Literal["rocksdb", "hashmap"]
+    keep_days: float = Field(ge=1)
+    combine_every_seconds: float = Field(gt=0)
+    trip: Trip
+    places: PlaceLookUps
+    flights: FlightLookUps
+
+
 class Forecast(_Section):
     """The forecast of emission: where its models are, and what it is made from."""
 
@@ -523,6 +584,11 @@ class Pollers(_Section):
     kakao_key: SecretStr | None = None
     predicthq_url: str | None = Field(default=None, pattern=r"^https?://")
     predicthq_tokens: SecretStr | None = None
+    overpass_url: str | None = Field(default=None, pattern=r"^https?://")
+    google_places_url: str | None = Field(default=None, pattern=r"^https?://")
+    google_places_key: SecretStr | None = None
+    duffel_url: str | None = Field(default=None, pattern=r"^https?://")
+    duffel_token: SecretStr | None = None
     operations: Operations
     sido: str = Field(pattern=r"^[0-9]{2}$")
     page_size: int = Field(ge=1)
@@ -624,6 +690,7 @@ class Settings(BaseSettings):
     carbon: Carbon
     tickets: Tickets
     coordinates: Coordinates
+    events: Events
     forecast: Forecast
     board: Board
     simulator: Simulator

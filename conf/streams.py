@@ -117,5 +117,11 @@ TICKETS = Stream(
     feed="generators.tickets",
 )
 COORDINATES = Stream(name="coordinates", topics=("coordinates.requests",))
+EVENTS = Stream(
+    name="events",
+    topics=("events.raw",),
+    indices=("events",),
+    feed="generators.pollers.events",
+)
 
-STREAMS = {stream.name: stream for stream in (DELIVERIES, CARBON, TICKETS, COORDINATES)}
+STREAMS = {stream.name: stream for stream in (DELIVERIES, CARBON, TICKETS, COORDINATES, EVENTS)}

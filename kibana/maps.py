@@ -7,6 +7,7 @@ from kibana.dashboards import LAST_HOUR, NOW
 from kibana.objects import NO_QUERY, PREFIX, Json, SavedObject, text
 
 ZOOM = 9.6  # all districts, in a panel of half a dashboard's width
+WORLD, WORLD_ZOOM = {"lat": 30.0, "lon": 60.0}, 1.3
 REFRESH_MS = 10_000
 _LINE = "#5a6270"
 
@@ -22,10 +23,29 @@ def city_map(name: str, title: str, layers: list["Layer"], *, description: str, 
         since: the start of its time range where it is opened by itself; a dashboard has its own.
         until: the end of it.
     """
-    written = [_base(), *(layer.descriptor(place) for place, layer in enumerate(layers, start=1))]
     south, north = min(d.south for d in districts()), max(d.north for d in districts())
     west, east = min(d.west for d in districts()), max(d.east for d in districts())
     center = {"lat": round((south + north) / 2, 4), "lon": round((west + east) / 2, 4)}
+    return _map(name, title, layers, center, ZOOM, description=description, since=since, until=until)
+
+
+def world_map(name: str, title: str, layers: list["Layer"], *, description: str, since: str, until: str) -> SavedObject:
+    """A map of the world; otherwise as `city_map`."""
+    return _map(name, title, layers, WORLD, WORLD_ZOOM, description=description, since=since, until=until)
+
+
+def _map(
+    name: str,
+    title: str,
+    layers: list["Layer"],
+    center: Json,
+    zoom: float,
+    *,
+    description: str,
+    since: str,
+    until: str,
+) -> SavedObject:
+    written = [_base(), *(layer.descriptor(place) for place, layer in enumerate(layers, start=1))]
     state = {
         "adHocDataViews": [],
         "center": center,
@@ -39,7 +59,7 @@ def city_map(name: str, title: str, layers: list["Layer"], *, description: str, 
             "customIcons": [],
             "disableInteractive": False,
             "disableTooltipControl": False,
-            "fixedLocation": {**center, "zoom": ZOOM},
+            "fixedLocation": {**center, "zoom": zoom},
             "hideLayerControl": False,
             "hideToolbarOverlay": False,
             "hideViewControl": False,
@@ -55,7 +75,7 @@ def city_map(name: str, title: str, layers: list["Layer"], *, description: str, 
             "spatialFiltersLineColor": "#DA8B45",
         },
         "timeFilters": {"from": since, "to": until},
-        "zoom": ZOOM,
+        "zoom": zoom,
     }
     return SavedObject(
         "map",

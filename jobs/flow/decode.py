@@ -73,6 +73,23 @@ def records(tables: StreamTableEnvironment, topic: str, *, brokers: str, group: 
     return python_rows(tables, "records/records", name=topic, topic=topic)
 
 
+def newer_per_key(stream: DataStream, key: str, time: str, *, ttl_days: float, name: str) -> DataStream:
+    """Drop rows that are not newer than those of their key before them, in the JVM; count them as `unchanged`.
+
+    Args:
+        stream: rows. Those whose time is null all go on.
+        key: a STRING column; rows of a key keep their order.
+        time: a TIMESTAMP_LTZ(3) column.
+        ttl_days: how long the newest time of a key is remembered; what comes again later goes on once.
+        name: the start of the operator's name and uid.
+    """
+    records, at = get_gateway().jvm.citystream.records, columns(stream)
+    newer = records.NewerPerKey(at[time], int(ttl_days * 86_400_000))
+    j_stream = stream._j_data_stream
+    j_newer = records.RowDataStreams.keyBy(j_stream, at[key]).process(newer, j_stream.getType())
+    return DataStream(j_newer.name(f"{name}: newer per {key}").uid(f"{name}.newer"))
+
+
 def decode(stream: DataStream, parse: Parse, *, topic: str) -> Judged:
     """Parse each record's key and value.
 

@@ -10,7 +10,8 @@ from datetime import date
 import pytest
 from fastapi.testclient import TestClient
 
-from board import app, places
+from board import app
+from board import carbon as carbon_part
 from control import jobs
 from control.cluster import Cluster
 from jobs.carbon import build
@@ -195,9 +196,9 @@ def test_every_bad_record_is_one_dead_letter_with_its_bytes(history: History) ->
 def test_the_service_tells_what_the_tables_hold(history: History) -> None:
     settings = carbon.settings()
     carbon.await_agreement(settings, history, SECONDS)
-    known = places.Places(lambda: settings)
+    known = carbon_part.Places(lambda: settings)
     known.refresh()
-    service = TestClient(app.create(app.Part("Places", "", {}, places.routes(known))))
+    service = TestClient(app.create(app.Part("Places", "", {}, carbon_part.routes(known))))
     assert [each["complex_id"] for each in service.get("/complexes?q=ㄷㅈ 7").json()["complexes"]] == ["A00007"]
     want = carbon.expected(history)
     for table, path, key, part in (

@@ -1,8 +1,9 @@
 """A job's Python code goes to the cluster with the job: its workers need PyFlink, and not this project."""
 
+import json
 import subprocess
 import sys
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -13,6 +14,9 @@ import conf
 import forecast
 import geo
 import jobs
+from apis import duffel
+from conf.airports import airports
+from conf.settings import load
 from geo.regions import regions
 from jobs import carbon
 from jobs.flow.decode import Decode
@@ -23,10 +27,15 @@ from jobs.operators.carbon.buildings import PerDong
 from jobs.operators.carbon.emissions import PerComplex, PerMonth
 from jobs.operators.carbon.forecasts import ForecastAhead
 from jobs.operators.carbon.seasons import PerStation
+from jobs.operators.events.changes import PerEvent
+from jobs.operators.events.lookups import _connect, _of_day
 from jobs.rules.carbon import buildings, complexes, energy, weather
 from jobs.rules.coordinates import convert
+from jobs.rules.events import event
+from jobs.rules.events.lookups import Trip
 from tests import keys
 from tests.carbon import body, buildings_body
+from tests.unit.test_events_rules import RAW
 
 # The last one is of these tests.
 TRAVEL = (apis, conf, jobs, forecast, geo, keys)
@@ -102,6 +111,22 @@ while not made:
 print(*made)
 function.close()
 """
+EVENTS = """
+decode, changes, value = cloudpickle.loads(sys.stdin.buffer.read())
+
+class Any:
+    def __getattr__(self, name): return lambda *_: None
+    def current_processing_time(self): return 0
+    def timer_service(self): return self
+
+decode._decoded = changes._known = Any()
+version, = decode.process_element(Row("e", value, Instant(1_796_000_000, 0), "events.raw", 0, 3), None)
+print(*(tag.tag_id for tag, _ in changes.process_element(version, Any())))
+"""
+ASK = """
+MISSING -= {"httpx", "psycopg2", "aiolimiter", "tenacity"}
+print(cloudpickle.loads(sys.stdin.buffer.read())(2.0)._endpoint.api.rate_per_second)
+"""
 CONVERT = """
 convert = cloudpickle.loads(sys.stdin.buffer.read())
 print(convert(['"198034.985"'], ["451585.832"], ["EPSG:5174"], [None])[0].region)
@@ -161,6 +186,17 @@ def test_and_those_of_carbon(tmp_path: Path) -> None:
 
 def test_and_look_ups(tmp_path: Path) -> None:
     assert output(LOOK_UP, (LookUp, Pace, keys.Keys()), tmp_path) == "<Row(1, 'SEOUL', None)>\n"
+
+
+def test_and_those_of_events(tmp_path: Path) -> None:
+    value = json.dumps({**RAW, "id": "e"}).encode()
+    operators = Decode(event.parse), PerEvent(airports(), Trip("ICN", most_days=1), 1, 90), value
+    assert output(EVENTS, operators, tmp_path) == "latest changed spend naive naive asked asked asked\n"
+
+
+def test_and_what_asks_for_them_where_an_http_client_is(tmp_path: Path) -> None:
+    connect = _connect(duffel.endpoint(load()), _of_day, load().events.flights, timedelta(days=1), load())
+    assert output(ASK, connect, tmp_path) == "2.0\n"
 
 
 def test_and_the_conversion_without_the_boundaries_read_here(tmp_path: Path) -> None:

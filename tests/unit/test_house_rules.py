@@ -57,7 +57,7 @@ def test_whoever_sets_timers_in_python_has_them_in_checkpoints() -> None:
 # Where a stream is declared. All other files that name one have its name in their path, or that of a subject it alone
 # has: only carbon's emission is forecast, and only events come from PredictHQ.
 DECLARED = {"conf/streams.py", "conf/settings.py"}
-SUBJECTS = {"forecast": "carbon", "predicthq": "events"}
+SUBJECTS = {"forecast": "carbon", **dict.fromkeys(("predicthq", "overpass", "google_places", "duffel"), "events")}
 JAVA = ROOT / "sinks" / "java" / "src" / "main"
 
 

@@ -8,18 +8,19 @@ from typing import Any, Literal
 
 from kafka import KafkaProducer
 
-from apis import calendar, data_go_kr, kakao, parcels
+from apis import calendar, data_go_kr, kakao
 from apis.answers import UnreadableError
 from apis.client import Clock, Fetched, GivenUpError, PutOffError, milliseconds
 from apis.data_go_kr import Answer, Item
-from apis.endpoints import Call, WrongCallError
+from apis.endpoints import Call
 from apis.kakao import Position
 from conf.settings import Settings
 from generators.pollers import poller
 from generators.pollers.carbon import checks, messages, plan
+from generators.pollers.carbon.buildings import Buildings
 from generators.pollers.carbon.estimates import Estimate, estimates
 from generators.pollers.carbon.messages import BUILDINGS, COMPLEXES, ENERGY, WEATHER
-from generators.pollers.carbon.plan import BUILDINGS_ROWS, METERED, Calls, Days, Lots, Month, Period
+from generators.pollers.carbon.plan import METERED, Calls, Days, Lots, Month, Period
 from generators.pollers.report import Report
 from generators.pollers.state import Known, Message, Outcome, State
 
@@ -49,8 +50,6 @@ class Poller(poller.Poller):
         super().__init__(settings, state, producer, clock, report, waits=waits, unreadable=self._keep_unreadable)
         self.calls = Calls.of(settings.pollers.operations, data_go_kr.api(settings), kakao.api(settings))
         self._chosen = settings.pollers
-        # Whether the building energy service has refused a call without a lot.
-        self._by_lot = False
 
     async def backfill(self, parts: Collection[Part], period: Period) -> bool:
         """Fetch whatever was never fetched of these parts; return whether all of it is there.
@@ -100,10 +99,12 @@ class Poller(poller.Poller):
 
     async def _work_off_buildings(self, wanted: Sequence[Lots]) -> None:
         lots = plan.dongs(self._state)
+        bound, say = self._chosen.malformed_attempts, self._report.say
+        buildings = Buildings(self.calls, self._client, self._state, self._clock, bound, say, self._send)
         await self.engine.work_off(
             "buildings",
             wanted,
-            lambda asked: self._buildings(asked, lots[asked[0]]),
+            lambda asked: buildings.fetch(asked, lots[asked[0]]),
             lambda asked: messages.buildings_key(*asked),
         )
 
@@ -303,50 +304,6 @@ class Poller(poller.Poller):
             sent = [Message(ENERGY, call.subject, fetched.body, fetched.url, fetched.fetched_ms)]
         self._send(self._state.keep("energy", [(call.subject, outcome)], fetched.fetched_ms, sent))
 
-    async def _buildings(self, asked: Lots, lots: Collection[str]) -> None:
-        """A legal dong's month: each page goes on as it came, all at once.
-
-        Where the service refuses a call without a lot, it is asked for each lot that a complex's address names.
-        """
-        operation, key = f"buildings_{asked[2]}", messages.buildings_key(*asked)
-        known = self._state.answer(operation, key)
-        parts: list[tuple[Fetched, Answer, str]] = []
-        try:
-            if not self._by_lot:
-                try:
-                    await self._pages(asked, int(known.result) if known and known.result else 1, parts)
-                except WrongCallError as error:
-                    self._report.say(f"buildings: asked lot by lot from now on: {error}")
-                    self._by_lot = True
-            if self._by_lot:
-                parts.clear()
-                for number in sorted(set(map(parcels.number, lots))):
-                    call = self.calls.lots(asked, number=number)
-                    parts.append((*await self._client.ask(call, _is_of(asked, key)), number))
-        except GivenUpError:
-            self._state.give_up(operation, [key], milliseconds(self._clock.now()), self._chosen.malformed_attempts)
-            return
-        sent = [
-            Message(BUILDINGS, f"{key}|{part}", fetched.body, fetched.url, fetched.fetched_ms)
-            for fetched, _, part in parts
-        ]
-        outcome: Outcome = "values" if any(answer.items for _, answer, _ in parts) else "none"
-        at = max((fetched.fetched_ms for fetched, _, _ in parts), default=milliseconds(self._clock.now()))
-        pages = None if self._by_lot else str(len(parts))
-        # Those that were unreadable before are readable now.
-        read = [f"{key}|{part}" for _, _, part in parts if self._state.answer(operation, f"{key}|{part}")]
-        kept = [(each, outcome) for each in (key, *read)]
-        self._send(self._state.keep(operation, kept, at, sent, pages))
-
-    async def _pages(self, asked: Lots, known: int, parts: list[tuple[Fetched, Answer, str]]) -> None:
-        """All pages of a legal dong's month, and those that there were before: they may be empty now."""
-        page, total = 1, 0
-        while page == 1 or page <= known or (page - 1) * BUILDINGS_ROWS < total:
-            call = self.calls.lots(asked, page)
-            fetched, answer = await self._client.ask(call, _is_of(asked, call.subject))
-            parts.append((fetched, answer, str(page)))
-            total, page = answer.total, page + 1
-
     async def _weather(self, call: Call[Answer]) -> None:
         """A station's days, each a message of its own."""
         station, first, last = call.subject.split("|")
@@ -382,17 +339,6 @@ class Poller(poller.Poller):
         if tries == self._chosen.malformed_attempts:
             self._report.say(f"{operation} {call.subject}: unreadable {tries} times, left as it is ({why})")
         return tries
-
-
-def _is_of(asked: Lots, key: str) -> checks.Check:
-    """Each row is of this legal dong and month."""
-
-    def check(answer: Answer) -> None:
-        checks.one_of("useYm", {f"{asked[1]:%Y%m}"})(answer)
-        checks.one_of("sigunguCd", {key[:5]})(answer)
-        checks.one_of("bjdongCd", {key[5:10]})(answer)
-
-    return check
 
 
 def _subject(call: Call[Any]) -> str:

@@ -10,10 +10,9 @@ The rule of what is wrong with a record:
 - **Null**, where the API leaves it open by its documents: an empty country, no attendance, no spend, no time zone.
 """
 
-import functools
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -46,8 +45,14 @@ MOST_RANK = 100
 MOST_ATTENDANCE = 10**9
 MOST_SPEND = 10**13
 _COUNTRY = re.compile(r"[A-Z]{2}")
-_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})")
+# The forms that Times.java takes, which says whether a version is newer before Python sees it.
+_TIME = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]{1,9})?(Z|[+-][0-9]{2}(?::?[0-9]{2})?)",
+    re.IGNORECASE,
+)
 _YEARS = range(1900, 2200)
+_ZONES = frozenset(available_timezones())
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 T = TypeVar("T")
 
 
@@ -157,14 +162,9 @@ def _country(record: Fields, name: str) -> str | None:
 
 def _zone(record: Fields, name: str) -> str | None:
     found = _text(record, name)
-    if found is not None and found not in _zones():
+    if found is not None and found not in _ZONES:
         raise RejectedError(Reason.OUT_OF_RANGE, name)
     return found
-
-
-@functools.cache
-def _zones() -> frozenset[str]:
-    return frozenset(available_timezones())
 
 
 def _up_to(most: int) -> Callable[[Fields, str], int | None]:
@@ -201,10 +201,11 @@ def _time(record: Fields, name: str) -> datetime | None:
 
 
 def _moment(name: str, text: str) -> datetime:
-    if not _TIME.fullmatch(text):
+    if not (parts := _TIME.fullmatch(text)):
         raise RejectedError(Reason.WRONG_TYPE, f"{name}: expected a time such as 2026-11-26T09:00:00Z")
+    seconds, fraction, offset = parts[1], (parts[2] or ".0")[:7], parts[3]
     try:
-        moment = datetime.fromisoformat(text).astimezone(UTC)
+        moment = datetime.fromisoformat(f"{seconds}{fraction.ljust(7, '0')}{offset}".upper()).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise RejectedError(Reason.OUT_OF_RANGE, f"{name}: {text} is no time") from error
     if moment.year not in _YEARS:
@@ -213,7 +214,8 @@ def _moment(name: str, text: str) -> datetime:
 
 
 def _milliseconds(moment: datetime) -> int:
-    return round(moment.timestamp() * 1000)
+    """Cut off and not rounded, as the JVM does."""
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
 def _day(moment: datetime | None, zone: str | None) -> str | None:

@@ -4,6 +4,7 @@ What is asked is named by what it depends on, a place or an airport pair and day
 one hall, or in one city on the same days, need it once, and so does an event that moved to a day that was asked for.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from typing import NamedTuple
@@ -14,6 +15,9 @@ from jobs.rules.events.event import Event
 
 # Nobody eats near the middle of a country: events of these scopes are everywhere in it.
 WIDE = frozenset({"county", "region", "country"})
+# The operations by which quotas, and the view `api_calls`, count what is looked up.
+PLACES, FLIGHTS = "places", "flights"
+_DAY = timedelta(days=1)
 
 
 class Flight(NamedTuple):
@@ -62,7 +66,7 @@ def nearest(airports: Sequence[Airport], event: Event) -> Airport | None:
 
 
 def needed(kind: UpdateType, event: Event, airports: Sequence[Airport], trip: Trip, today: date) -> Needed:
-    """What has to be looked up for a version; nothing, unless it is new or moved, and takes place somewhere.
+    """What has to be looked up for a version; nothing, unless it is new or moved, somewhere, and not over.
 
     All that the event needs is named, also what an earlier version needed: what was asked is known by its own name.
 
@@ -71,34 +75,71 @@ def needed(kind: UpdateType, event: Event, airports: Sequence[Airport], trip: Tr
         event: the version.
         airports: all there are.
         trip: when one would fly.
-        today: nobody flies before it.
+        today: nobody goes there, or flies, before it.
     """
-    if kind not in (UpdateType.MOVED, UpdateType.NEW) or event.scope in WIDE:
+    days = _days_of(event)
+    if kind not in (UpdateType.MOVED, UpdateType.NEW) or event.scope in WIDE or (days and days[1] < today):
         return Needed(None, None, ())
     airport = nearest(airports, event)
-    flights = tuple(_flights(event, airport.code, trip, today)) if airport else ()
-    return Needed(place_of(event), airport.code if airport else None, flights)
+    flights = _flights(event, airport, trip)
+    offered = (flight for flight in flights if today <= date.fromisoformat(flight.day) <= today + _ahead(trip))
+    return Needed(place_of(event), airport.code if airport else None, tuple(offered))
 
 
-def _flights(event: Event, airport: str, trip: Trip, today: date) -> Iterator[Flight]:
-    if airport == trip.home or event.start_day is None:
+def naive(
+    event: Event | None, airports: Sequence[Airport], trip: Trip, calls_per_place: int, since: date
+) -> Counter[tuple[str, date]]:
+    """What a pull without memory would ask for an event: every day until it is over, everything once more.
+
+    A place costs it `calls_per_place`, a day's flights one call.
+
+    Returns:
+        per operation (`PLACES`, `FLIGHTS`) and day, by how many calls that day has more than the day before it; the
+        days from `since` on. So a new version's take the place of the old one's by a difference.
+    """
+    more: Counter[tuple[str, date]] = Counter()
+    days = _days_of(event) if event else None
+    if event is None or days is None or event.state == "deleted" or event.scope in WIDE:
+        return more
+
+    def asked(operation: str, first: date, last: date, calls: int = 1) -> None:
+        if first <= last:
+            more[operation, first] += calls
+            more[operation, last + _DAY] -= calls
+
+    if place_of(event):
+        asked(PLACES, since, days[1], calls_per_place)
+    for flight in _flights(event, nearest(airports, event), trip):
+        day = date.fromisoformat(flight.day)
+        asked(FLIGHTS, max(since, day - _ahead(trip)), day)
+    return more
+
+
+def _days_of(event: Event) -> tuple[date, date] | None:
+    """The first and the last day."""
+    if event.start_day is None:
+        return None
+    return date.fromisoformat(event.start_day), date.fromisoformat(event.end_day or event.start_day)
+
+
+def _ahead(trip: Trip) -> timedelta:
+    return timedelta(days=trip.ahead)
+
+
+def _flights(event: Event, airport: Airport | None, trip: Trip) -> Iterator[Flight]:
+    """All flights there and back, whenever they are."""
+    days = _days_of(event)
+    if airport is None or airport.code == trip.home or days is None:
         return
-    first = date.fromisoformat(event.start_day)
-    last = date.fromisoformat(event.end_day or event.start_day)
+    first, last = days
     begin = first - timedelta(days=trip.out_before)
-    for day in _days(begin, min(last + timedelta(days=trip.out_after), begin + timedelta(days=trip.most_days - 1))):
-        if _is_offered(day, trip, today):
-            yield Flight(trip.home, airport, day.isoformat())
+    for day in _span(begin, min(last + timedelta(days=trip.out_after), begin + timedelta(days=trip.most_days - 1))):
+        yield Flight(trip.home, airport.code, day.isoformat())
     end = last + timedelta(days=trip.back_after)
-    for day in _days(max(first, end - timedelta(days=trip.most_days - 1)), end):
-        if _is_offered(day, trip, today):
-            yield Flight(airport, trip.home, day.isoformat())
+    for day in _span(max(first, end - timedelta(days=trip.most_days - 1)), end):
+        yield Flight(airport.code, trip.home, day.isoformat())
 
 
-def _is_offered(day: date, trip: Trip, today: date) -> bool:
-    return today <= day <= today + timedelta(days=trip.ahead)
-
-
-def _days(first: date, last: date) -> Iterator[date]:
+def _span(first: date, last: date) -> Iterator[date]:
     for number in range((last - first).days + 1):
         yield first + timedelta(days=number)

@@ -8,10 +8,10 @@ from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
 
-from board import app, places
-from board.places import Places
+from board import app, carbon
+from board.carbon import Places
 from board.search import Entry, Index, pattern, plain
-from conf.city import places as city
+from conf.city import places
 from conf.settings import load
 from sinks.errors import NotReadyError
 
@@ -66,8 +66,8 @@ def test_decomposed_letters_are_the_same() -> None:
 
 
 def test_initials_find_every_complex_of_the_city() -> None:
-    index = Index(Entry(place.complex_id, (place.name, place.address)) for place in city.complexes())
-    for place in city.complexes():
+    index = Index(Entry(place.complex_id, (place.name, place.address)) for place in places.complexes())
+    for place in places.complexes():
         initials = "".join(
             INITIALS[(ord(letter) - 0xAC00) // 588] if 0xAC00 <= ord(letter) <= 0xD7A3 else letter
             for letter in plain(place.name)
@@ -80,7 +80,7 @@ def client(rows: Any) -> TestClient:
     known = Places(load)
     known.rows = rows  # type: ignore[method-assign]
     known.refresh()
-    return TestClient(app.create(app.Part("Places", "", {}, places.routes(known))))
+    return TestClient(app.create(app.Part("Places", "", {}, carbon.routes(known))))
 
 
 def away(*_: Any) -> list[list[dict[str, Any]]]:

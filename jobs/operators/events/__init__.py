@@ -1,0 +1,1 @@
+"""The operators of events: what changed, and what is looked up of it."""

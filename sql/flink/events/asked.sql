@@ -1,0 +1,1 @@
+SELECT question FROM asked WHERE operation = '${operation}'

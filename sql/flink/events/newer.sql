@@ -1,0 +1,1 @@
+SELECT `key`, `value`, `timestamp`, `topic`, `partition`, `offset` FROM newer

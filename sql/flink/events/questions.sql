@@ -1,0 +1,1 @@
+SELECT question, ROW(question) FROM ${operation}_asked
