@@ -18,8 +18,6 @@ import openpyxl
 
 from conf.settings import ROOT, Settings, load
 from conf.streams import COORDINATES
-from control import jobs
-from control.cluster import Cluster
 from generators.coordinates import batches
 from generators.coordinates.__main__ import main
 from generators.coordinates.batches import Progress
@@ -49,13 +47,8 @@ def clean_slate(settings: Settings) -> None:
 def running(settings: Settings, *, parallelism: int | None = None) -> Iterator[str]:
     """The job from a clean slate; cancelled at the end."""
     clean_slate(settings)
-    job = jobs.submit(settings, JOB, parallelism=parallelism, fresh=True)
-    try:
+    with slate.running(settings, JOB, parallelism=parallelism) as job:
         yield job
-    finally:
-        cluster = Cluster(settings.flink.url)
-        if left := cluster.running(JOB):
-            cluster.cancel(left)
 
 
 def points(path: Path, count: int, distinct: int, seed: int, bad: Sequence[int] = ()) -> list[list[str]]:
