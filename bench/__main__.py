@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count as counter
 from itertools import islice
@@ -26,45 +25,31 @@ from rich.table import Table
 # A stack of its own, beside one that may be running; set before anything reads the settings.
 os.environ.setdefault("CITYSTREAM__STACK__DIRECTORY", ".stack-bench")
 os.environ.setdefault("CITYSTREAM__STACK__PORT_OFFSET", "2000")
+# One job at a time: each of its slots gets half of a TaskManager's memory.
+os.environ.setdefault("CITYSTREAM__STACK__SLOTS_PER_TASK_MANAGER", "2")
 
+from bench.whole import MILLION, Measured, empty, into_postgres, whole_job
 from conf.errors import Parser, command
 from conf.settings import ROOT, Settings, load
-from conf.streams import DELIVERIES
+from conf.streams import DELIVERIES, TICKETS, Stream
 from control import jobs, reading
 from control.cluster import Cluster
-from control.reconcile import await_agreement
 from generators.deliveries import orders
 from generators.manifest import read_manifest
-from sinks import elasticsearch, kafka, postgres, prepare
+from sinks import elasticsearch, kafka, prepare
 from stack.lifecycle import LocalStack
 
 (TOPIC,) = DELIVERIES.topics
 TUTORIAL_TOPIC = "bench.tutorial"
-MILLION = 1_000_000
 console = Console(highlight=False)
 
 
-@dataclass
-class Measured:
-    """What one contestant did."""
-
-    name: str
-    records: int
-    seconds: float
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def rate(self) -> float:
-        """Records per second."""
-        return self.records / self.seconds
-
-
-def produce(topic: str, count: int, **options: object) -> Measured:
-    """Fill a topic with orders, as fast as two generator processes can, or as the options say."""
+def produce(topic: str, count: int, *, stream: Stream = DELIVERIES, **options: object) -> Measured:
+    """Fill a topic with a stream's records, as fast as two generator processes can, or as the options say."""
     chosen = {"rate": 0, "processes": 2, "malformed_share": 0.001, "duplicate_share": 0.01, **options}
     flags = [f"--{name.replace('_', '-')}={value}" for name, value in chosen.items()]
-    command = [sys.executable, "-m", "generators.deliveries", f"--topic={topic}", f"--count={count}"]
-    command += ["--no-day-curve", *flags]
+    steady = ["--no-day-curve"] if stream is DELIVERIES else []
+    command = [sys.executable, "-m", str(stream.feed), f"--topic={topic}", f"--count={count}", *steady, *flags]
     began = time.monotonic()
     subprocess.run(command, cwd=ROOT, check=True)
     return Measured("the generator, 2 processes, acks=all", count, time.monotonic() - began)
@@ -88,6 +73,18 @@ def manifest(settings: Settings) -> Path:
     return settings.stack.path / "bench-manifest"
 
 
+def tickets(settings: Settings, count: int) -> Iterator[Measured]:
+    """The tickets job into PostgreSQL, as it is, and without what it does per seat."""
+    (topic,) = TICKETS.topics
+    sent = settings.stack.path / "bench-manifest-tickets"
+    if reading.spans(settings, [topic]).taken != count:
+        sent.unlink(missing_ok=True)
+        produce(topic, count, stream=TICKETS, manifest=sent)
+    valid = sum(kind in ("valid", "cancellation") for kind, _, _ in read_manifest(sent))
+    yield into_postgres(TICKETS, TICKETS_CHECKED, count, valid)
+    yield into_postgres(TICKETS, TICKETS_UNCHECKED, count, valid, program="bench/jobs/tickets_unchecked.py")
+
+
 def bounded(settings: Settings, label: str, program: str, records: int, *arguments: str) -> Measured:
     """Run bench/jobs/<program>.py to the topic's end; timed from all its tasks running to the last one finished."""
     cluster = Cluster(settings.flink.url)
@@ -100,61 +97,6 @@ def bounded(settings: Settings, label: str, program: str, records: int, *argumen
         time.sleep(0.5)
     began, ended = cluster.times(job)
     return Measured(label, records, ended - began)
-
-
-@contextlib.contextmanager
-def whole_job(**options: str) -> Iterator[tuple[Settings, float]]:
-    """The deliveries job on empty tables, and when its last task began to run; cancelled at the end."""
-    for name, value in options.items():
-        os.environ[f"CITYSTREAM__DELIVERIES__{name.upper()}"] = value
-    settings = load()
-    _empty(settings)
-    cluster = Cluster(settings.flink.url)
-    job = jobs.submit(settings, TOPIC, fresh=True)
-    try:
-        yield settings, cluster.times(job)[0]
-    finally:
-        cluster.cancel(job)
-        for name in options:
-            del os.environ[f"CITYSTREAM__DELIVERIES__{name.upper()}"]
-        while cluster.running(TOPIC):
-            time.sleep(0.5)
-
-
-def into_postgres(label: str, records: int, valid: int, ledger: str) -> Measured:
-    """The whole job without Elasticsearch, until every valid order is in the ledger and every total has counted it."""
-    with whole_job(documents="false", ledger=ledger) as (settings, began):
-        reached: list[tuple[float, int]] = []
-        with postgres.connect(settings) as connection:
-            connection.autocommit = True
-            with connection.cursor() as cursor:
-                while not reached or reached[-1][1] < valid:
-                    cursor.execute("SELECT coalesce(sum(orders), 0) FROM charge_per_day")
-                    (counted,) = cursor.fetchone() or (0,)
-                    cursor.execute(
-                        "SELECT coalesce(sum(inserted), 0) FROM staging.epochs WHERE ledger = 'deliveries.ledger'"
-                        if ledger == "staged"
-                        else "SELECT count(*) FROM delivery_information"
-                    )
-                    (rows,) = cursor.fetchone() or (0,)
-                    reached.append((time.time(), int(min(rows, counted))))
-                    time.sleep(0.5 if ledger == "staged" else 2)
-        report = await_agreement(settings, TOPIC, 60) if ledger == "staged" else None
-        notes = [f"does not agree: {report.wrong + report.moving}"] if report and not report.agrees else []
-        notes.append("rates per million: " + " ".join(f"{rate:,.0f}" for rate in _per_million(began, reached)))
-        return Measured(label, records, reached[-1][0] - began, notes)
-
-
-def _per_million(began: float, reached: list[tuple[float, int]]) -> Iterator[float]:
-    """The rate of each million rows; between two looks the rows are taken to come evenly."""
-    last_time, goal = began, MILLION
-    before = (began, 0)
-    for now, rows in reached:
-        while rows >= goal:
-            at = before[0] + (now - before[0]) * (goal - before[1]) / (rows - before[1])
-            yield MILLION / (at - last_time)
-            last_time, goal = at, goal + MILLION
-        before = (now, rows)
 
 
 def bulk_alone(settings: Settings, name: str, seconds: float) -> Measured:
@@ -173,7 +115,7 @@ def bulk_alone(settings: Settings, name: str, seconds: float) -> Measured:
     ]
     size = 2_000
     bulks = counter()
-    _empty(settings)
+    empty(settings, DELIVERIES)
     began = time.monotonic()
 
     def send(client: Elasticsearch) -> tuple[int, bool]:
@@ -207,7 +149,7 @@ def bulk_alone(settings: Settings, name: str, seconds: float) -> Measured:
 
 def into_elasticsearch(name: str, seconds: float, valid: int) -> Measured:
     """The whole job with documents: those of `seconds`, after as many to get warm, or until all are there."""
-    with whole_job(documents="true") as (settings, _), elasticsearch.client(settings) as client:
+    with whole_job(DELIVERIES, documents="true") as (settings, _), elasticsearch.client(settings) as client:
         tolerant = client.options(ignore_status=404)
 
         def documents() -> int:
@@ -251,7 +193,7 @@ def elasticsearch_apart(settings: Settings) -> Iterator[None]:
 
 def worker_memory(minutes: float, rate: int) -> Measured:
     """Resident memory of all Python workers while the whole job runs at a steady rate."""
-    with whole_job(documents="true") as (settings, _):
+    with whole_job(DELIVERIES, documents="true") as (settings, _):
         states = LocalStack.of(settings.stack).supervisor.states()
         managers = [psutil.Process(state.pid) for state in states if state.name.startswith("taskmanager")]
         samples: list[int] = []
@@ -280,24 +222,6 @@ def _workers(managers: list[psutil.Process]) -> Iterator[psutil.Process]:
                 yield process
 
 
-def _empty(settings: Settings) -> None:
-    with postgres.connect(settings) as connection, connection.cursor() as cursor:
-        cursor.execute("TRUNCATE delivery_information, staging.epochs, staging.writers")
-        for total in DELIVERIES.totals:
-            cursor.execute(f"TRUNCATE {total.table}")
-    with elasticsearch.client(settings) as client:
-        for index in (*DELIVERIES.indices, *(total.table for total in DELIVERIES.totals)):
-            client.options(ignore_status=404).indices.delete(index=index)
-    # Each fresh start writes them again, and they are part of the reconciliation.
-    letters = kafka.dead_letter_topic(TOPIC)
-    with contextlib.closing(kafka.admin(settings)) as admin:
-        if letters in admin.list_topics():
-            admin.delete_topics([letters])
-        while letters in admin.list_topics():
-            time.sleep(0.5)
-    kafka.create_topics(settings)
-
-
 def measure(count: int, minutes: float) -> Iterator[Measured]:
     """Every contestant in turn."""
     if prepare.main([]) != 0:
@@ -321,8 +245,9 @@ def measure(count: int, minutes: float) -> Iterator[Measured]:
         produce(TUTORIAL_TOPIC, sample, malformed_share=0, duplicate_share=0)
     yield bounded(settings, TUTORIAL, "tutorial", sample)
 
-    yield into_postgres(STAGED, count, valid, "staged")
-    yield into_postgres("the same, ledger: upsert", count, valid, "upsert")
+    yield into_postgres(DELIVERIES, STAGED, count, valid, ledger="staged")
+    yield into_postgres(DELIVERIES, UPSERT, count, valid, ledger="upsert")
+    yield from tickets(settings, min(count, MILLION))
     yield bulk_alone(settings, BULK, 60)
     yield into_elasticsearch(DOCUMENTS, 60, valid)
     if hasattr(os, "sched_setaffinity") and len(os.sched_getaffinity(0)) > 1:
@@ -337,6 +262,9 @@ PURE_SQL = "pure Flink SQL, the same four sums"
 COMBINED = "ours: decode, rules, combiner, Python totals"
 TUTORIAL = "tutorial-style PyFlink DataStream, the same four sums"
 STAGED = "the whole job into PostgreSQL, ledger: staged"
+UPSERT = "the same, ledger: upsert"
+TICKETS_CHECKED = "the whole tickets job into PostgreSQL"
+TICKETS_UNCHECKED = f"{TICKETS_CHECKED}, without the check for seats sold twice"
 BULK = "Elasticsearch _bulk alone, 2 threads"
 DOCUMENTS = "the whole job, Elasticsearch on"
 BULK_APART = f"{BULK}, on a processor of its own"
@@ -346,6 +274,7 @@ RATIOS = [
     (COMBINED, PURE_SQL, 0.85),
     (COMBINED, TUTORIAL, 100),
     (STAGED, PURE_SQL, 0.15),
+    (TICKETS_CHECKED, STAGED, 1),
     (DOCUMENTS, BULK, 0.8),
     (DOCUMENTS_APART, BULK_APART, 0.8),
 ]

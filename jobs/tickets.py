@@ -28,8 +28,10 @@ MORE["written_at"] = "CAST(written_at AS TIMESTAMP_LTZ(3))"
 PATIENCE_SECONDS = 3_600
 
 
-def build(settings: Settings) -> StreamExecutionEnvironment:
+def build(settings: Settings, *, seats_watched: bool = True) -> StreamExecutionEnvironment:
     """The whole job: source, decode, ledger, documents, totals, windows, seats, alarms.
+
+    Without `seats_watched` it has no seats and alarms, to measure what these cost.
 
     Raises:
         NotReadyError: a server is away or lacks something that the job needs.
@@ -86,6 +88,8 @@ def build(settings: Settings) -> StreamExecutionEnvironment:
     tables.create_temporary_view("late", rows(tables, "tickets/late").union(too_late))
     lates = rows(tables, "tickets/late_ticket_sales")
     once(lates, str(minutes.without), SALES.key, time=SALES.time, writer=f"{NAME}.late")
+    if not seats_watched:
+        return env
 
     taken, oversold = seats(rows(tables, "tickets/seats"), seat_days=options.seat_days, name=NAME)
     tables.create_temporary_view("oversold", oversold)
