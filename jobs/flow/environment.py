@@ -14,6 +14,7 @@ import conf
 from conf.errors import CitystreamError
 from conf.settings import Settings, load, serving
 from control.single import refuse_second
+from sinks import jar
 
 
 def environment(
@@ -36,6 +37,8 @@ def environment(
         # per file, filters and indexes would push each other out of a small cache (docs/decisions/0010).
         "state.backend.rocksdb.use-bloom-filter": "true",
         "state.backend.rocksdb.memory.partitioned-index-filters": "true",
+        # Else a rescale fails where the path of the TaskManagers' temporary folder is long.
+        "state.backend.rocksdb.options-factory": "citystream.state.LogsBesideData",
         "execution.checkpointing.interval": f"{int(settings.flink.checkpoint_interval_seconds * 1000)} ms",
         "execution.checkpointing.min-pause": "500 ms",
         "execution.checkpointing.timeout": "10 min",
@@ -48,6 +51,7 @@ def environment(
         "python.fn-execution.bundle.size": "5000",
         "table.local-time-zone": settings.time_zone,
         "table.exec.uid.generation": "ALWAYS",
+        "pipeline.global-job-parameters": f"{jar.PARAMETER}:{jar.fingerprint()}",
     }.items():
         configuration.set_string(key, value)
     env = StreamExecutionEnvironment.get_execution_environment(configuration)
