@@ -18,7 +18,8 @@ class LogsBesideDataTest {
         try (DBOptions options = new DBOptions().setDbLogDir("/a/folder/for/logs");
                 ColumnFamilyOptions columns = new ColumnFamilyOptions()) {
             LogsBesideData factory = new LogsBesideData();
-            assertThat(factory.createDBOptions(options, new ArrayList<>()).dbLogDir()).isEmpty();
+            assertThat(factory.createDBOptions(options, new ArrayList<>()).dbLogDir())
+                    .isEmpty();
             assertThat(factory.createColumnOptions(columns, new ArrayList<>())).isSameAs(columns);
         }
     }
