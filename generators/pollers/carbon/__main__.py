@@ -69,7 +69,7 @@ def _show(estimates: Sequence[Estimate], settings: Settings, period: Period) -> 
         verdict = "fits today" if not each.more_days else f"takes {each.more_days} {days} more"
         assumed = f", if there are {settings.pollers.assumed_complexes:,} complexes" if each.is_assumed else ""
         table.add_row(each.operation, f"{each.calls:,}", f"{each.left:,}", f"{each.quota:,}", verdict + assumed)
-    console.print(table, width=max(console.width, 100))  # a verdict is one line, also in a file
+    console.print(table)
     total = sum(each.calls for each in estimates)
     seconds = total / settings.pollers.rate_per_second
     months = f"{period.first:%Y-%m} to {period.last:%Y-%m}"
