@@ -92,8 +92,8 @@ class Sections:
             if new or before is None:
                 known.update((row[section.key], row) for row in new)
                 kept = sorted(known.values(), key=lambda row: row[section.order])[-section.keep :]
-                self._rows[name], keys = kept, {row[section.key] for row in kept}
-                news = [row for row in new if row[section.key] in keys]
+                self._rows[name], keys = kept, {row[section.key] for row in new}
+                news = [row for row in kept if row[section.key] in keys]
                 changed[name] = self._content(name, news, merge=before is not None)
         server = self._servers.setdefault(reading.server, {"at": None, "trouble": None})
         server["trouble"] = reading.trouble

@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
+from itertools import islice
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -20,6 +21,7 @@ MOST_ROWS = 500
 # Further than so many rows nobody pages; a file has at most so many.
 FARTHEST = 10_000
 CSV_ROWS = 50_000
+_LINES_AT_ONCE = 1_000
 EVER = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 
 Rows = Callable[[str, Mapping[str, Any]], list[Row]]
@@ -249,7 +251,10 @@ def _clean(value: object) -> object:
 
 
 def _file(name: str, lines: Iterator[str]) -> StreamingResponse:
-    # The mark at the start tells spreadsheets that it is UTF-8.
-    marked = (("\ufeff" if number == 0 else "") + line for number, line in enumerate(lines))
+    def parts() -> Iterator[str]:
+        yield "\ufeff"  # tells spreadsheets that it is UTF-8
+        while many := "".join(islice(lines, _LINES_AT_ONCE)):  # each part is a way through a thread and back
+            yield many
+
     headers = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
-    return StreamingResponse(marked, media_type="text/csv; charset=utf-8", headers=headers)
+    return StreamingResponse(parts(), media_type="text/csv; charset=utf-8", headers=headers)

@@ -15,6 +15,7 @@ from psycopg2.extras import execute_values
 from conf.city.places import complexes, districts
 from conf.settings import Settings
 from generators.deliveries.orders import Plan as Orders
+from generators.tickets.malformed import FIELDS
 from generators.tickets.sales import Plan as Sales
 from sinks import postgres
 
@@ -83,19 +84,6 @@ def orders(now: datetime, minutes: int, rate: float) -> list[tuple[Any, ...]]:
 
 
 def sales(now: datetime, minutes: int, rate: float) -> list[tuple[Any, ...]]:
-    names = (
-        "kind",
-        "ticket_id",
-        "at",
-        "show_id",
-        "show_name",
-        "venue",
-        "region",
-        "seat",
-        "price",
-        "buyer_id",
-        "channel",
-    )
     found = []
     plan = Sales(
         seed=19,
@@ -110,7 +98,7 @@ def sales(now: datetime, minutes: int, rate: float) -> list[tuple[Any, ...]]:
         if record.at > minutes * 60:
             return found
         told = json.loads(record.value or b"{}")
-        found.append(tuple(told[name] for name in names))
+        found.append(tuple(told[name] for name in FIELDS))
     return found
 
 

@@ -630,7 +630,7 @@ KG_PER_HOUSEHOLD = {"electricity_kg": 127.0, "gas_kg": 101.0, "water_kg": 5.0, "
 def documents(now: datetime) -> dict[str, list[dict[str, Any]]]:
     """What the job writes to Elasticsearch, by index: the last months of every third complex of the city.
 
-    The newest month is not entered by all.
+    The newest month is not entered by all, and of some others gas is an estimate.
     """
     today = now.astimezone(ZoneInfo(load().time_zone)).date()
     found = []
@@ -639,6 +639,8 @@ def documents(now: datetime) -> dict[str, list[dict[str, Any]]]:
             index = today.year * 12 + today.month - 1 - back
             entered = back > 2 or number % 2 == 0
             kilograms = {name: place.households * share for name, share in KG_PER_HOUSEHOLD.items()} if entered else {}
+            sources = {f"{name.removesuffix('_kg')}_source": "k-apt" for name in kilograms}
+            guessed = entered and back == 4
             found.append(
                 {
                     "complex_id": place.complex_id,
@@ -647,9 +649,9 @@ def documents(now: datetime) -> dict[str, list[dict[str, Any]]]:
                     "heating": ("individual", "district", None)[number % 3],
                     "position": [place.lon, place.lat] if number % 10 else None,
                     **{name: kilograms.get(name) for name in KG_PER_HOUSEHOLD},
-                    **{f"{name.removesuffix('_kg')}_source": "k-apt" for name in kilograms},
+                    **(sources | {"gas_source": "estimate"} if guessed else sources),
                     "kg_co2": sum(kilograms.values()) if entered else None,
-                    "gap_kg": 0.0 if entered else None,
+                    "gap_kg": (kilograms["gas_kg"] if guessed else 0.0) if entered else None,
                 }
             )
     return {JOB: found}

@@ -7,8 +7,21 @@ import { fill, h } from "./dom.js";
 import { seconds, short, shown, tick, timeZone } from "./format.js";
 import { t } from "./text.js";
 
+// What is counted in ones has no ticks between them.
+const WHOLE = new Set(["count", "won", "usd"]);
+const STEPS = [1, 2, 5, ...Array.from({ length: 14 }, (_, power) => [10, 20, 25, 50].map((step) => step * 10 ** power)).flat()];
+const LONG_SECONDS = 2 * 86400;
 export const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 const faded = (name, percent) => `color-mix(in srgb, ${colour(name)} ${percent}%, transparent)`;
+
+/** Rows of every minute: one without a row had none of anything. A long time is left as it is. */
+function minutes(rows, series) {
+  const known = new Map(rows.map((row) => [seconds(row.minute), row]));
+  const found = [];
+  if (seconds(rows.at(-1).minute) - seconds(rows[0].minute) > LONG_SECONDS) return rows;
+  for (let at = seconds(rows[0].minute); at <= seconds(rows.at(-1).minute); at += 60) found.push(known.get(at) ?? { minute: new Date(at * 1000).toISOString(), ...Object.fromEntries(series.map(({ column }) => [column, 0])) });
+  return found;
+}
 
 /**
  * A chart in `node`; returns `{ draw(rows), remove() }`.
@@ -94,7 +107,7 @@ export function chart(node, { x, series, tall = 12.5, label }) {
     const font = `${0.72 * rem}px ${colour("font")}`;
     const axis = (scale, side, kind, grid) => ({
       scale, side, stroke: colour("muted"), font, size: (_, labels) => (Math.max(3, ...(labels ?? []).map((text) => text?.length ?? 0)) * 0.47 + 1) * rem, gap: 6, grid: { show: grid, stroke: colour("line"), width: 1 },
-      ticks: { show: false }, values: (_, ticks) => ticks.map((value) => short(value, kind)), space: 36,
+      ticks: { show: false }, values: (_, ticks) => ticks.map((value) => short(value, kind)), space: 36, ...(WHOLE.has(kind) ? { incrs: STEPS } : {}),
     });
     const left = series.find((each) => each.axis !== "right");
     const right = series.find((each) => each.axis === "right");
@@ -146,7 +159,7 @@ export function chart(node, { x, series, tall = 12.5, label }) {
   return {
     draw(next) {
       const rebuild = !plot || rows.length < 3;
-      rows = next;
+      rows = x === "minute" ? minutes(next, series) : next;
       if (rebuild) build();
       else plot.setData(data());
       legends(plot.cursor.idx ?? null);

@@ -26,10 +26,11 @@ VIEW = View(
             keep=60,
         ),
         "ticket_alarms": Query(
+            "SELECT s.*, t.show_name FROM ("
             "(SELECT 'oversell' AS kind, show_id, seat, NULL::bigint AS seats, seen_at FROM oversells"
             " ORDER BY seen_at DESC LIMIT 20) UNION ALL"
             " (SELECT 'sold_out', show_id, NULL, seats, seen_at FROM sold_out_shows ORDER BY seen_at DESC LIMIT 20)"
-            " ORDER BY seen_at DESC LIMIT 20",
+            f" ORDER BY seen_at DESC LIMIT 20) s {_SHOW} ORDER BY s.seen_at DESC",
             every=2,
         ),
         "best_shows": Query(

@@ -28,10 +28,12 @@ ENDS = (
     "there; 3: the day's quota is spent; 130: stopped by a signal."
 )
 _SHOWN_ASIDE = 20
+_WIDTH = 120
 P = TypeVar("P", bound=Poller)
 Command = Callable[[Settings, argparse.Namespace], int]
 
-console = Console(highlight=False, soft_wrap=True)
+# In a file, rich takes 80 columns for granted, and a table would be folded.
+console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else _WIDTH)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """30,000 rows with an address service that fails, and everything killed on the way: complete, and no call too many."""
 
+import contextlib
 import os
 import random
 import signal
@@ -27,20 +28,25 @@ RECOVERY_SECONDS = 180
 
 
 def kill(settings: Settings, what: str, dice: random.Random) -> None:
-    """SIGKILL one of these of this suite's own stack, and wait until it is missed."""
+    """SIGKILL a TaskManager of this suite's own stack, or all Python workers of one, and wait until that is missed.
+
+    All of them, since one that converts is not missed while there is nothing to convert.
+    """
     cluster, stack = Cluster(settings.flink.url), LocalStack.of(settings.stack)
     job = cluster.running(coordinates.JOB) or ""
 
-    def victims() -> list[psutil.Process]:
+    def victims() -> list[list[psutil.Process]]:
         busy = cluster.task_managers(job)
         managers = [psutil.Process(s.pid) for s in stack.supervisor.states() if s.name in busy and s.pid]
         if what == "TaskManager":
-            return managers
-        return [worker for manager in managers for worker in descendants(manager, "pyflink.fn_execution")]
+            return [[manager] for manager in managers]
+        return [workers for manager in managers if (workers := list(descendants(manager, "pyflink.fn_execution")))]
 
     slate.await_that(victims, RECOVERY_SECONDS, f"there is a {what}")
-    victim, killed_at = dice.choice(victims()), time.time()
-    victim.send_signal(signal.SIGKILL)
+    chosen, killed_at = dice.choice(victims()), time.time()
+    for victim in chosen:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            victim.send_signal(signal.SIGKILL)
     slate.await_that(lambda: cluster.last_start(job) > killed_at, RECOVERY_SECONDS, f"the loss of a {what} is noticed")
 
 

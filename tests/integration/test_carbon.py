@@ -198,7 +198,7 @@ def test_the_service_tells_what_the_tables_hold(history: History) -> None:
     carbon.await_agreement(settings, history, SECONDS)
     known = carbon_part.Places(lambda: settings)
     known.refresh()
-    service = TestClient(app.create(app.Part("Places", "", {}, carbon_part.routes(known))))
+    service = TestClient(app.create(app.Part("Places", "", carbon_part.routes(known))))
     assert [each["complex_id"] for each in service.get("/complexes?q=ㄷㅈ 7").json()["complexes"]] == ["A00007"]
     want = carbon.expected(history)
     for table, path, key, part in (

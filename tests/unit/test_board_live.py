@@ -40,8 +40,8 @@ def test_rows_without_a_key_are_sent_whole_where_they_differ() -> None:
 
 def test_of_rows_with_a_key_only_new_and_changed_ones_are_sent() -> None:
     sections = Sections({"minutes": state(key="minute", order="minute", keep=3)})
-    first = sections.take(reading(minutes=[{"minute": 1, "n": 5}, {"minute": 2, "n": 7}]))["sections"]["minutes"]
-    assert not first["merge"]
+    first = sections.take(reading(minutes=[{"minute": 2, "n": 7}, {"minute": 1, "n": 5}]))["sections"]["minutes"]
+    assert (first["merge"], [row["minute"] for row in first["rows"]]) == (False, [1, 2])  # in order
     second = sections.take(reading(minutes=[{"minute": 2, "n": 8}, {"minute": 3, "n": 1}]))["sections"]["minutes"]
     assert (second["merge"], second["rows"]) == (True, [{"minute": 2, "n": 8}, {"minute": 3, "n": 1}])
     sections.take(reading(minutes=[{"minute": 4, "n": 2}]))

@@ -25,12 +25,13 @@ function meter(share, name) {
 
 function jobs(context) {
   const { node, body } = card(t("jobs"), { wide: true, name: "jobs" });
+  node.classList.add("first");
   const draw = states(body, (rows) => {
     const fact = (name, ...value) => h("div", {}, h("dt", {}, t(name)), h("dd", {}, ...value));
     const number = (value, kind = "count") => shown(value, kind);
     fill(body, h("div.jobs", {}, rows.map((job) => h("article.job", { "data-state": job.state ?? "none", "data-wanted": String(job.wanted) },
       h("h3", {}, h("i.dot", { "aria-hidden": "true" }), job.job, h("span.state", {}, job.state ? t(job.state) : t("not_submitted"))),
-      h("dl", {},
+      job.state && h("dl", {},
         fact("rate", job.rate === null ? "–" : t("per_second", { count: number(job.rate) })),
         fact("lag", job.lag === null ? "–" : t("records", { count: number(job.lag) })),
         fact("checkpoint_age", job.checkpoint_age === null ? "–" : t("ago", { span: span(job.checkpoint_age) })),

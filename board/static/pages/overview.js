@@ -134,7 +134,10 @@ function curve(context, { section: name, with: other, title, note, x, series, ro
   });
   const update = () => {
     const rows = section(name);
-    if (!rows) return draw(rows);
+    if (!rows?.length) {
+      drawing = drawing?.remove();
+      return draw(rows);
+    }
     // The newest minute is not over: its number would only seem to fall.
     const finished = unfinished && rows.length > 2 ? rows.slice(0, -unfinished) : rows;
     const made = of ? of(finished, section(other)) : finished;

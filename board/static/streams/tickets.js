@@ -31,7 +31,7 @@ export const overview = {
       kind: row.kind,
       at: row.seen_at,
       text: row.kind === "oversell" ? t("seat_of", { seat: row.seat }) : t("seats_of", { seats: row.seats }),
-      what: row.show_id,
+      what: row.show_name ?? row.show_id,
       link: `/shows/${encodeURIComponent(row.show_id)}`,
     }),
   },

@@ -89,7 +89,7 @@ class Poller(poller.Poller):
         await asyncio.gather(*work)
         if "buildings" in parts:
             dongs = plan.dongs(self._state)
-            if not dongs:
+            if not dongs and "complexes" not in parts:
                 self._report.say("buildings: no complex is known yet whose address names a lot; fetch complexes first")
             await self._work_off_buildings(plan.buildings_backfill(dongs, period.months, self._metered(), bound))
 
