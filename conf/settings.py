@@ -359,7 +359,7 @@ class Autoscaler(_Section):
     least: int = Field(ge=1)
     most: int = Field(ge=1)
     every_seconds: float = Field(gt=0)
-    lag_seconds: float = Field(gt=0)
+    lag_seconds: float = Field(ge=0)
     busy_above: float = Field(gt=0, le=1)
     busy_below: float = Field(gt=0, le=1)
     up_after_seconds: float = Field(ge=0)
