@@ -64,7 +64,7 @@ def sold(settings: Settings) -> int:
 
 
 def possible(settings: Settings) -> int:
-    """As many slots as the autoscaler finds; some for a moment fewer, where a TaskManager was not heard of."""
+    """As many slots as the autoscaler finds; a narrower job gives back what it no longer needs a moment later."""
     seen = look(settings, JOB)
     return seen.possible if seen else 0
 
