@@ -36,8 +36,10 @@ def _kafka(settings: Settings) -> Iterator[KafkaAdminClient]:
 def brokers(settings: Settings) -> str:
     """All brokers that hold replicas are there, and each replica is in sync."""
     with _kafka(settings) as admin:
-        there = {broker["broker_id"] for broker in admin.describe_cluster()["brokers"]}
+        # One that is down stays known to the controllers: fenced.
+        brokers = admin.describe_cluster()["brokers"]
         topics = admin.describe_topics()
+    there = {broker["broker_id"] for broker in brokers if not broker.get("is_fenced")}
     holding = {replica for topic in topics for part in topic["partitions"] for replica in part["replica_nodes"]}
     if gone := sorted(holding - there):
         message = (

@@ -1,9 +1,15 @@
 """What `make doctor` compares, without servers: clocks, and templates in two forms."""
 
+import contextlib
+from types import SimpleNamespace
+
 import pytest
 
+from conf.settings import load
 from conf.templates import templates
+from control import checks
 from control.checks import _plain, skew
+from sinks.errors import NotReadyError
 
 
 @pytest.mark.parametrize(
@@ -23,3 +29,15 @@ def test_a_template_is_the_same_as_elasticsearch_gives_it_back() -> None:
     assert _plain(theirs) != _plain(ours)
     theirs["template"] = {**ours["template"], "mappings": {"dynamic": "strict", "properties": {}}}
     assert _plain(theirs) != _plain(ours)
+
+
+def test_a_fenced_broker_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The controllers go on knowing of it."""
+    brokers = [{"broker_id": number, "is_fenced": number == 3} for number in (1, 2, 3)]
+    parts = [{"partition_index": 0, "replica_nodes": [1, 2, 3], "isr_nodes": [1, 2]}]
+    admin = SimpleNamespace(
+        describe_cluster=lambda: {"brokers": brokers}, describe_topics=lambda: [{"name": "t", "partitions": parts}]
+    )
+    monkeypatch.setattr(checks, "_kafka", lambda _: contextlib.nullcontext(admin))
+    with pytest.raises(NotReadyError, match="Kafka's broker 3 is down"):
+        checks.brokers(load())
