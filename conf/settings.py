@@ -41,6 +41,7 @@ from conf.errors import CitystreamError
 ROOT = Path(__file__).resolve().parent.parent
 FILE = ROOT / "conf" / "citystream.yaml"
 HOST = "127.0.0.1"  # of the local stack: nothing of it is to be reached from another machine
+LAST_PORT = 65535
 _PREFIX = "CITYSTREAM__"
 _ADDRESS = ("url", "bootstrap_servers")
 # Variables beside the settings: the long form of kill tests and their seed, and the mark of a stack's own processes.
@@ -274,6 +275,7 @@ class Flink(_Section):
     parallelism: int = Field(ge=1)
     checkpoint_interval_seconds: float = Field(gt=0)
     state_backend: Literal["rocksdb", "hashmap"]
+    read_from: str = Field(pattern=r"^(earliest|partition:\d+,offset:\d+(;partition:\d+,offset:\d+)*)$")
 
 
 class Topic(_Section):
@@ -349,6 +351,27 @@ class Tickets(_Section):
     idle_seconds: int = Field(ge=1, le=86_400)
     seat_days: float = Field(gt=0)
     generator: TicketGenerator
+
+
+class Autoscaler(_Section):
+    """Between which limits, and how soon, `make autoscale` changes a job's parallelism."""
+
+    least: int = Field(ge=1)
+    most: int = Field(ge=1)
+    every_seconds: float = Field(gt=0)
+    lag_seconds: float = Field(ge=0)
+    busy_above: float = Field(gt=0, le=1)
+    busy_below: float = Field(gt=0, le=1)
+    up_after_seconds: float = Field(ge=0)
+    down_after_seconds: float = Field(ge=0)
+    pause_seconds: float = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _leaves_room(self) -> Self:
+        if self.least > self.most or self.busy_below >= self.busy_above:
+            msg = "least is at most most, and busy_below is less than busy_above: else it would go to and fro"
+            raise ValueError(msg)
+        return self
 
 
 class Addresses(_Section):
@@ -661,7 +684,7 @@ class Stack(_Section):
             for number in value if isinstance(value, tuple) else (value,):
                 # Each TaskManager has a port for metrics, after the JobManager's.
                 last = number + self.port_offset + (self.task_managers if name == "metrics" else 0)
-                if not number + self.port_offset >= 1024 or last > 65535:
+                if not number + self.port_offset >= 1024 or last > LAST_PORT:
                     msg = (
                         f"port_offset {self.port_offset} moves ports.{name} from {number} to "
                         f"{number + self.port_offset}; ports are 1024 to 65535"
@@ -712,6 +735,7 @@ class Settings(BaseSettings):
     deliveries: Deliveries
     carbon: Carbon
     tickets: Tickets
+    autoscaler: Autoscaler
     coordinates: Coordinates
     events: Events
     forecast: Forecast

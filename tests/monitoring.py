@@ -94,3 +94,22 @@ def groupings(expression: promql_parser.Expr) -> list[set[str]]:
 
     promql_parser.walk(expression, visit)
     return found
+
+
+_UNITS = {"s": 1, "m": 60, "h": 3600}
+
+
+def quickened(factor: int) -> dict:
+    """The rules as they are, with every length of time in them divided by `factor`."""
+
+    def shorter(found: re.Match[str]) -> str:
+        return f"{int(found[1]) * _UNITS[found[2]] * 1000 // factor}ms"
+
+    groups = yaml.safe_load(ALERTS.read_text())
+    for group in groups["groups"]:
+        for rule in group["rules"]:
+            expression = re.sub(r"\b(\d+)([smh])\b", shorter, rule["expr"])
+            rule["expr"] = re.sub(r"(\d+) \* 60 \* 1000", rf"\g<0> / {factor}", expression)
+            if "for" in rule:
+                rule["for"] = re.sub(r"(\d+)([smh])", shorter, rule["for"])
+    return groups
