@@ -1,5 +1,6 @@
 // The frame of all pages: what stands above and below them, how fresh the data is, and which page an address means.
 
+import { entry } from "./access.js";
 import { ask } from "./api.js";
 import { failed, loading } from "./card.js";
 import { fill, h, say } from "./dom.js";
@@ -104,7 +105,7 @@ async function open(address, { focus = true } = {}) {
       return;
     } catch (error) {
       console.warn(error);
-      if (!gone) fill(main, failed(error, () => open(address)));
+      if (!gone && error.status !== 401) fill(main, failed(error, () => open(address)));
     }
   }
   if (focus) attend();
@@ -127,6 +128,10 @@ document.addEventListener("click", (event) => {
   event.preventDefault();
   go(link.getAttribute("href"));
 });
+addEventListener("locked", () => {
+  leave();
+  fill(main, h("h1", { tabIndex: -1 }, t("closed")), h("p.lead", {}, t("closed_hint")), entry(() => location.reload()));
+});
 addEventListener("popstate", () => open(new URL(location.href)));
 
 async function start() {
@@ -137,7 +142,7 @@ async function start() {
     [known.board, known.places, known.geo] = await Promise.all([ask("/api/board"), ask("/api/places"), ask("/api/boundaries")]);
     for (const name of known.board.streams) known.streams[name] = await import(`./streams/${name}.js`);
   } catch (error) {
-    fill(main, failed(error, start));
+    if (error.status !== 401) fill(main, failed(error, start));
     return;
   }
   know(known.board.time_zone, known.places);

@@ -1,5 +1,6 @@
 // Operations: jobs and how well they run, from Flink; documents, calls of public APIs.
 
+import { act, actions } from "../access.js";
 import { bars } from "../bars.js";
 import { card, none, states } from "../card.js";
 import { chart } from "../chart.js";
@@ -14,7 +15,34 @@ export function show(main, context) {
   context.title(t("operations"));
   const grid = h("div.pairs");
   main.append(h("h1", { tabIndex: -1 }, t("operations")), grid);
-  grid.append(jobs(context), curves(context, "throughput", "rate"), curves(context, "lag_curve", "lag"), cluster(context), documents(context), quotas(context));
+  grid.append(jobs(context), curves(context, "throughput", "rate"), curves(context, "lag_curve", "lag"), cluster(context), scaling(context), documents(context), quotas(context));
+}
+
+/** Another parallelism for a job that runs. */
+function scaling(context) {
+  const job = h("select.input", { name: "job" });
+  const parallelism = h("input.input", { type: "number", name: "parallelism", min: 1, step: 1, required: true });
+  const said = h("div", { role: "status" });
+  const of = new Map();
+  const now = () => { parallelism.value = of.get(job.value) ?? ""; };
+  job.addEventListener("change", now);
+  context.watch("jobs", (rows) => {
+    of.clear();
+    for (const row of rows ?? []) if (row.state === "RUNNING") of.set(row.job, row.parallelism);
+    if ([...job.options].map((option) => option.value).join() === [...of.keys()].join()) return;
+    const chosen = job.value;
+    fill(job, [...of.keys()].map((name) => h("option", { value: name, selected: name === chosen }, name)));
+    if (job.value !== chosen) now();
+  });
+  const rescale = (event) => {
+    event.preventDefault();
+    act(said, "scale", { job: job.value, parallelism: Number(parallelism.value) }, (done) => h("p", {}, t("scaled", done)));
+  };
+  const field = (name, control) => h("label.field", {}, h("span", {}, t(name)), control);
+  return actions("scaling", () => [
+    h("p.note", {}, t("scaling_hint")),
+    h("form.asked", { onsubmit: rescale }, field("job", job), field("parallelism", parallelism), h("button.button.strong", { type: "submit" }, t("rescale")), said),
+  ]);
 }
 
 function meter(share, name) {
@@ -40,6 +68,7 @@ function jobs(context) {
         fact("checkpoints", number(job.checkpoints), job.failed_checkpoints ? ` (${t("failed_checkpoints", { count: number(job.failed_checkpoints) })})` : ""),
         fact("busy", meter(job.busy, t("busy"))),
         fact("backpressured", meter(job.backpressured, t("backpressured"))),
+        fact("parallelism", number(job.parallelism)),
         fact("restarts", number(job.restarts)),
         fact("dead_letters", h("a", { href: "/letters" }, number(job.dead_letters))),
         job.staged !== null && fact("staged", number(job.staged)),
