@@ -68,6 +68,7 @@ ADDRESSES = {
     "DUFFEL_TOKEN": ("pollers", "duffel_token"),
     "BOARD_URL": ("board", "url"),
     "BOARD_TOKEN": ("board", "token"),
+    "PROMETHEUS_URL": ("board", "prometheus_url"),
     "KIBANA_URL": ("kibana", "url"),
     "KIBANA_USER": ("kibana", "user"),
     "KIBANA_PASSWORD": ("kibana", "password"),
@@ -466,6 +467,7 @@ class Board(_Section):
     url: str = Field(pattern=r"^http://")
     token: SecretStr | None = None
     closed: bool
+    prometheus_url: str | None = Field(default=None, pattern=r"^https?://")
     refresh_seconds: float = Field(gt=0)
 
     @field_validator("token")

@@ -8,7 +8,7 @@ import { know, shown } from "./format.js";
 import * as live from "./live.js";
 import { language, speak, t } from "./text.js";
 
-const SERVERS = { postgres: "PostgreSQL", flink: "Flink", elasticsearch: "Elasticsearch" };
+const SERVERS = { postgres: "PostgreSQL", flink: "Flink", elasticsearch: "Elasticsearch", prometheus: "Prometheus" };
 const root = document.documentElement;
 const main = document.getElementById("main");
 const top = document.getElementById("top");

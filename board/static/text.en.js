@@ -145,6 +145,8 @@ export const en = {
   RUNNING: "Running", RESTARTING: "Restarting", FAILED: "Failed", FINISHED: "Finished", CANCELED: "Cancelled",
   CREATED: "Created", INITIALIZING: "Starting", FAILING: "Failing", CANCELLING: "Cancelling", RECONCILING: "Reconciling", SUSPENDED: "Suspended",
   history_hint: "From the moment that somebody looked on.",
+  alerts: "Alerts", firing: "Firing", pending: "Pending", since_time: "since {time}", no_alerts: "Nothing raises an alert.",
+  no_prometheus: "Alerts come from Prometheus, and none is set: PROMETHEUS_URL says where one runs.",
 
   letters_hint: "Records that could not be used, newest first. Nothing is dropped: each keeps its bytes and its reason.",
   topic: "Topic", partition: "Partition", offset: "Offset", reason: "Reason", detail: "Detail", raw: "Raw record",

@@ -145,6 +145,8 @@ export const ko = {
   RUNNING: "실행 중", RESTARTING: "재시작 중", FAILED: "실패", FINISHED: "끝남", CANCELED: "취소됨",
   CREATED: "만들어짐", INITIALIZING: "시작 중", FAILING: "실패 중", CANCELLING: "취소 중", RECONCILING: "맞추는 중", SUSPENDED: "멈춤",
   history_hint: "누군가 보기 시작한 때부터입니다.",
+  alerts: "경보", firing: "울림", pending: "확인 중", since_time: "{time}부터", no_alerts: "울리는 경보가 없습니다.",
+  no_prometheus: "경보는 프로메테우스가 알려 주는데, 정해진 것이 없습니다. PROMETHEUS_URL로 주소를 정하세요.",
 
   letters_hint: "쓸 수 없던 기록을 새것부터 보여 줍니다. 버려지는 것은 없고, 원본과 까닭이 그대로 남습니다.",
   topic: "토픽", partition: "파티션", offset: "오프셋", reason: "까닭", detail: "설명", raw: "원본 기록",

@@ -4,8 +4,8 @@ import { act, actions } from "../access.js";
 import { bars } from "../bars.js";
 import { card, none, states } from "../card.js";
 import { chart } from "../chart.js";
-import { fill, h } from "../dom.js";
-import { shown, size, span } from "../format.js";
+import { fill, h, say } from "../dom.js";
+import { seconds, shown, size, span } from "../format.js";
 import { table } from "../table.js";
 import { t } from "../text.js";
 
@@ -15,7 +15,7 @@ export function show(main, context) {
   context.title(t("operations"));
   const grid = h("div.pairs");
   main.append(h("h1", { tabIndex: -1 }, t("operations")), grid);
-  grid.append(jobs(context), curves(context, "throughput", "rate"), curves(context, "lag_curve", "lag"), cluster(context), scaling(context), documents(context), quotas(context));
+  grid.append(jobs(context), alerts(context), curves(context, "throughput", "rate"), curves(context, "lag_curve", "lag"), cluster(context), scaling(context), documents(context), quotas(context));
 }
 
 /** Another parallelism for a job that runs. */
@@ -80,9 +80,26 @@ function jobs(context) {
   return node;
 }
 
+/** What Prometheus raises an alert about, where one runs. */
+function alerts(context) {
+  const { node, body } = card(t("alerts"), { wide: true, name: "alerts" });
+  node.classList.add("first");
+  context.watch("alerts", (rows) => {
+    if (!rows) return fill(body, rows === null ? h("p.note", {}, t("no_prometheus")) : none(rows));
+    fill(body, rows.length
+      ? h("ul.alerts", {}, rows.map((row) => h(`li.${row.firing ? "firing" : "waiting"}`, {},
+        h("strong", {}, row.alert), h("span", {}, t(row.firing ? "firing" : "pending"), " ", t("since_time", { time: shown(row.at, "time") })), h("p", {}, row.summary), h("p.note", {}, row.description))))
+      : h("p.note", {}, t("no_alerts")));
+  });
+  return node;
+}
+
 /** Each job's curve of a figure, with a column per job. */
 function curves(context, title, column) {
   const { node, body } = card(t(title), { note: t("history_hint"), name: title });
+  const note = node.querySelector(".note");
+  let hour = [];
+  let looks = null;
   let drawing = null;
   let drawn = "";
   const draw = states(body, (points) => {
@@ -96,7 +113,21 @@ function curves(context, title, column) {
     }
     drawing.draw([...rows.values()]);
   });
-  context.watch("job_history", (rows) => draw(rows?.filter((point) => point[column] !== null)));
+  // Prometheus knows the last hour, where one runs; what came since is from looks.
+  const both = () => {
+    const until = hour.length ? seconds(hour.at(-1).at) : 0;
+    const all = looks && [...hour, ...looks.filter((point) => seconds(point.at) > until)];
+    draw(all?.filter((point) => point[column] !== null));
+  };
+  context.watch("job_hour", (rows) => {
+    hour = rows ?? [];
+    say(note, hour.length ? "" : t("history_hint"));
+    if (looks) both();
+  });
+  context.watch("job_history", (rows) => {
+    looks = rows;
+    both();
+  });
   context.onLeave(() => drawing?.remove());
   return node;
 }
