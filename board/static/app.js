@@ -9,7 +9,7 @@ import * as live from "./live.js";
 import { language, speak, t } from "./text.js";
 
 const SERVERS = { postgres: "PostgreSQL", flink: "Flink", elasticsearch: "Elasticsearch", prometheus: "Prometheus" };
-const root = document.documentElement;
+const dark = document.getElementById("dark");
 const main = document.getElementById("main");
 const top = document.getElementById("top");
 const banner = document.getElementById("banner");
@@ -25,13 +25,16 @@ const label = (page) => t(["/orders", "/shows", "/events", "/countries"].include
 function theme(chosen) {
   if (chosen) localStorage.setItem("theme", chosen);
   const wanted = chosen ?? localStorage.getItem("theme");
-  if (wanted) root.dataset.theme = wanted;
+  if (wanted) dark.media = wanted === "dark" ? "all" : "not all";
   dispatchEvent(new Event("theme"));
 }
-const isDark = () => (root.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
+const isDark = () => matchMedia(dark.media).matches;
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => theme());
+// What was drawn before its colours had come is drawn anew.
+dark.addEventListener("load", () => theme());
 
 function frame() {
-  root.lang = language;
+  document.documentElement.lang = language;
   say(document.querySelector(".skip"), t("skip"));
   const state = h("span.state");
   const at = h("span.at");

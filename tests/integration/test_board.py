@@ -274,7 +274,7 @@ def test_languages_keyboard_and_theme(service: Service, browser: Browser, filled
         assert page.get_by_role("radio", name="Pay").get_attribute("aria-checked") == "true"
         sees(page, "Pay of orders on")
         page.get_by_role("button", name="Light or dark").click()
-        assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+        assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "dark"
         page.get_by_role("link", name="Complexes", exact=True).click()
         page.get_by_role("searchbox").fill("ㅊㅅ")
         sees(page, "침산")
