@@ -352,6 +352,7 @@ def test_without_a_token_the_page_says_that_nothing_can_be_done(
     service = Service(tmp_path, CITYSTREAM__STACK__DIRECTORY=str(tmp_path))  # a stack that made none
     with contextlib.closing(service), Look(browser, service.url) as look:
         sees(look.open("/operations"), "Actions are off")
+        assert not look.page.get_by_text("Lock", exact=True).is_visible()
         sees(look.open("/letters"), "Actions are off")
 
 
