@@ -67,6 +67,8 @@ ADDRESSES = {
     "DUFFEL_URL": ("pollers", "duffel_url"),
     "DUFFEL_TOKEN": ("pollers", "duffel_token"),
     "BOARD_URL": ("board", "url"),
+    "BOARD_TOKEN": ("board", "token"),
+    "PROMETHEUS_URL": ("board", "prometheus_url"),
     "KIBANA_URL": ("kibana", "url"),
     "KIBANA_USER": ("kibana", "user"),
     "KIBANA_PASSWORD": ("kibana", "password"),
@@ -460,10 +462,21 @@ class Forecast(_Section):
 
 
 class Board(_Section):
-    """The city board and the forecast service."""
+    """The city board and the forecast service; without a token, nothing can be done from its pages."""
 
     url: str = Field(pattern=r"^http://")
+    token: SecretStr | None = None
+    closed: bool
+    prometheus_url: str | None = Field(default=None, pattern=r"^https?://")
     refresh_seconds: float = Field(gt=0)
+
+    @field_validator("token")
+    @classmethod
+    def _is_a_token(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not re.fullmatch(r"[\x21-\x7e]{16,}", value.get_secret_value()):
+            msg = "a token has at least 16 letters, digits and signs of ASCII, and no space"
+            raise ValueError(msg)
+        return value
 
 
 Share = Annotated[float, Field(ge=0, le=1)]

@@ -92,7 +92,8 @@ def where_to_look(settings: Settings, name: str) -> None:
     env = settings.stack.directory / "env"
     stream = STREAMS[name]
     console.rule("Everything goes on running", align="left")
-    console.print(f"Board             {settings.board.url}")
+    token = settings.board.token.get_secret_value() if settings.board.token else ""
+    console.print(f"Board             {settings.board.url}, where actions need this token: {token}")
     console.print(f"Flink web UI      {settings.flink.url}")
     if stream.totals:
         console.print(f"PostgreSQL        (. {env}; psql $POSTGRES_URL -c 'TABLE {stream.totals[0].table}')")
