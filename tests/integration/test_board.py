@@ -118,12 +118,15 @@ def until(page: Page, condition: str, argument: Any = None) -> None:
     slate.await_that(lambda: page.evaluate(condition, argument), PATIENCE / 1000, condition)
 
 
-# What reaches beyond the window, and is not in a part that scrolls by itself or cuts its text.
-STICKING_OUT = """[...document.querySelectorAll("main *")].filter(each => {
-    if (each.getBoundingClientRect().right <= innerWidth + 1) return false;
-    for (let above = each.parentElement; above.tagName !== "MAIN"; above = above.parentElement)
-        if (getComputedStyle(above).overflowX !== "visible") return false;
-    return true;
+# What reaches beyond its card, and is not on a map or in a part that scrolls by itself or shortens its text.
+STICKING_OUT = """[...document.querySelectorAll(".card *")].filter(each => {
+    const card = each.closest(".card");
+    if (each.getBoundingClientRect().right <= card.getBoundingClientRect().right + 1) return false;
+    for (let above = each.parentElement; above !== card; above = above.parentElement) {
+        const { overflowX, textOverflow } = getComputedStyle(above);
+        if (["auto", "scroll"].includes(overflowX) || textOverflow === "ellipsis") return false;
+    }
+    return !each.closest(".maplibregl-map");
 }).map(each => `${each.tagName}.${each.className}`)"""
 
 
