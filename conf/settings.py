@@ -41,6 +41,7 @@ from conf.errors import CitystreamError
 ROOT = Path(__file__).resolve().parent.parent
 FILE = ROOT / "conf" / "citystream.yaml"
 HOST = "127.0.0.1"  # of the local stack: nothing of it is to be reached from another machine
+LAST_PORT = 65535
 _PREFIX = "CITYSTREAM__"
 _ADDRESS = ("url", "bootstrap_servers")
 # Variables beside the settings: the long form of kill tests and their seed, and the mark of a stack's own processes.
@@ -66,6 +67,8 @@ ADDRESSES = {
     "DUFFEL_URL": ("pollers", "duffel_url"),
     "DUFFEL_TOKEN": ("pollers", "duffel_token"),
     "BOARD_URL": ("board", "url"),
+    "BOARD_TOKEN": ("board", "token"),
+    "PROMETHEUS_URL": ("board", "prometheus_url"),
     "KIBANA_URL": ("kibana", "url"),
     "KIBANA_USER": ("kibana", "user"),
     "KIBANA_PASSWORD": ("kibana", "password"),
@@ -274,6 +277,7 @@ class Flink(_Section):
     parallelism: int = Field(ge=1)
     checkpoint_interval_seconds: float = Field(gt=0)
     state_backend: Literal["rocksdb", "hashmap"]
+    read_from: str = Field(pattern=r"^(earliest|partition:\d+,offset:\d+(;partition:\d+,offset:\d+)*)$")
 
 
 class Topic(_Section):
@@ -349,6 +353,27 @@ class Tickets(_Section):
     idle_seconds: int = Field(ge=1, le=86_400)
     seat_days: float = Field(gt=0)
     generator: TicketGenerator
+
+
+class Autoscaler(_Section):
+    """Between which limits, and how soon, `make autoscale` changes a job's parallelism."""
+
+    least: int = Field(ge=1)
+    most: int = Field(ge=1)
+    every_seconds: float = Field(gt=0)
+    lag_seconds: float = Field(ge=0)
+    busy_above: float = Field(gt=0, le=1)
+    busy_below: float = Field(gt=0, le=1)
+    up_after_seconds: float = Field(ge=0)
+    down_after_seconds: float = Field(ge=0)
+    pause_seconds: float = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _leaves_room(self) -> Self:
+        if self.least > self.most or self.busy_below >= self.busy_above:
+            msg = "least is at most most, and busy_below is less than busy_above: else it would go to and fro"
+            raise ValueError(msg)
+        return self
 
 
 class Addresses(_Section):
@@ -437,10 +462,21 @@ class Forecast(_Section):
 
 
 class Board(_Section):
-    """The city board and the forecast service."""
+    """The city board and the forecast service; without a token, nothing can be done from its pages."""
 
     url: str = Field(pattern=r"^http://")
+    token: SecretStr | None = None
+    closed: bool
+    prometheus_url: str | None = Field(default=None, pattern=r"^https?://")
     refresh_seconds: float = Field(gt=0)
+
+    @field_validator("token")
+    @classmethod
+    def _is_a_token(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not re.fullmatch(r"[\x21-\x7e]{16,}", value.get_secret_value()):
+            msg = "a token has at least 16 letters, digits and signs of ASCII, and no space"
+            raise ValueError(msg)
+        return value
 
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -500,6 +536,14 @@ class SimulatedEnergy(_Section):
     whole_dongs: bool
 
 
+class SimulatedForecasts(_Section):
+    """How long the simulator's weather forecasts are there, and what they lack."""
+
+    short_days: float = Field(gt=0)
+    mid_days: float = Field(gt=0)
+    masked_share: Share
+
+
 class Simulator(_Section):
     """The public APIs on this machine."""
 
@@ -512,6 +556,7 @@ class Simulator(_Section):
     daily_quota: int = Field(ge=0)
     rate_per_second: float = Field(ge=0)
     energy: SimulatedEnergy
+    forecasts: SimulatedForecasts
     events: SimulatedEvents
     trouble: Trouble
 
@@ -540,7 +585,19 @@ class Operations(_Section):
     buildings_electricity: Operation
     buildings_gas: Operation
     weather: Operation
+    forecast_short: Operation
+    forecast_temperature: Operation
+    forecast_land: Operation
     address: Operation
+
+
+class ForecastPlace(_Section):
+    """What is forecast for a weather station: its position, and the mid-term forecast's codes of its region."""
+
+    lat: float = Field(ge=33, le=39)
+    lon: float = Field(ge=124, le=132)
+    temperature: str = Field(pattern=r"^[0-9A-Z]{8}$")
+    land: str = Field(pattern=r"^[0-9A-Z]{8}$")
 
 
 class Watch(_Section):
@@ -552,6 +609,7 @@ class Watch(_Section):
     correction_months: int = Field(ge=0)
     correction_days: float = Field(gt=0)
     weather_days: int = Field(ge=1)
+    forecast_days: float = Field(gt=0)
     buildings_at: time
     buildings_months: int = Field(ge=0)
     buildings_days: float = Field(gt=0)
@@ -594,6 +652,7 @@ class Pollers(_Section):
     page_size: int = Field(ge=1)
     assumed_complexes: int = Field(ge=1)
     stations: Stations = Field(min_length=1)
+    forecasts: dict[str, ForecastPlace]
     rate_per_second: float = Field(gt=0)
     concurrency: int = Field(ge=1)
     timeout_seconds: float = Field(gt=0)
@@ -639,7 +698,7 @@ class Stack(_Section):
             for number in value if isinstance(value, tuple) else (value,):
                 # Each TaskManager has a port for metrics, after the JobManager's.
                 last = number + self.port_offset + (self.task_managers if name == "metrics" else 0)
-                if not number + self.port_offset >= 1024 or last > 65535:
+                if not number + self.port_offset >= 1024 or last > LAST_PORT:
                     msg = (
                         f"port_offset {self.port_offset} moves ports.{name} from {number} to "
                         f"{number + self.port_offset}; ports are 1024 to 65535"
@@ -690,6 +749,7 @@ class Settings(BaseSettings):
     deliveries: Deliveries
     carbon: Carbon
     tickets: Tickets
+    autoscaler: Autoscaler
     coordinates: Coordinates
     events: Events
     forecast: Forecast

@@ -2,7 +2,7 @@
 
 export const KINDS = {
   ordered_at: "time", order_id: "id", region: "region", complex_id: "complex", pay: "won", delivery_charge: "won",
-  charge: "won", day: "day", month: "month", minute: "time", orders: "count", kg_co2: "kg", lower: "kg", upper: "kg",
+  charge: "won", day: "day", month: "month", minute: "day_minute", orders: "count", kg_co2: "kg", lower: "kg", upper: "kg",
   per_household: "kg", estimated: "yes", electricity_kg: "kg", gas_kg: "kg", water_kg: "kg", heat_kg: "kg",
   electricity_kwh: "kwh", gas_m3: "m3", water_m3: "m3", heat_mcal: "mcal", points: "count", electricity_points: "count",
   gas_points: "count", water_points: "count", electricity_saving: "share", gas_saving: "share", water_saving: "share",

@@ -145,10 +145,22 @@ export const en = {
   RUNNING: "Running", RESTARTING: "Restarting", FAILED: "Failed", FINISHED: "Finished", CANCELED: "Cancelled",
   CREATED: "Created", INITIALIZING: "Starting", FAILING: "Failing", CANCELLING: "Cancelling", RECONCILING: "Reconciling", SUSPENDED: "Suspended",
   history_hint: "From the moment that somebody looked on.",
+  alerts: "Alerts", firing: "Firing", pending: "Pending", since_time: "since {time}", no_alerts: "Nothing raises an alert.",
+  no_prometheus: "Alerts come from Prometheus, and none is set: PROMETHEUS_URL says where one runs.",
 
   letters_hint: "Records that could not be used, newest first. Nothing is dropped: each keeps its bytes and its reason.",
   topic: "Topic", partition: "Partition", offset: "Offset", reason: "Reason", detail: "Detail", raw: "Raw record",
   bytes: "Bytes", reload: "Reload", no_letters: "No dead letters.", all_topics: "All topics",
+
+  token: "Token", token_hint: "Token, BOARD_TOKEN of .stack/env", token_wrong: "That is not the token.", unlock: "Unlock", lock: "Lock",
+  token_over: "The token is missing or no longer holds: reload the page and enter it.",
+  actions_off: "Actions are off: no token is set. make up makes one; elsewhere set BOARD_TOKEN.",
+  closed: "Reading is closed", closed_hint: "This board shows itself to whoever has its token.",
+  scaling: "Scale a job", scaling_hint: "A job changes at its next checkpoint, without a savepoint; it is done when all its tasks run.",
+  parallelism: "Parallelism", rescale: "Rescale", scaled: "{job} runs with a parallelism of {parallelism}, before {before}.",
+  redrive: "Send letters back", redrive_hint: "As they are, each once, to the topic of their records. What has to be mended first takes make redrive.",
+  first_offset: "From offset", last_offset: "To offset", count_letters: "Count", send_back: "Send back",
+  would_go: "{count} letters would go back.", went: "{count} letters went back.", went_before: "{count} had gone before.",
 
   batches_hint: "A CSV or XLSX file of x/y becomes positions, districts and addresses, and one workbook with a sheet per key.",
   upload: "Upload", file: "File", crs: "Coordinate system", x: "Column of x", y: "Column of y",

@@ -145,10 +145,22 @@ export const ko = {
   RUNNING: "실행 중", RESTARTING: "재시작 중", FAILED: "실패", FINISHED: "끝남", CANCELED: "취소됨",
   CREATED: "만들어짐", INITIALIZING: "시작 중", FAILING: "실패 중", CANCELLING: "취소 중", RECONCILING: "맞추는 중", SUSPENDED: "멈춤",
   history_hint: "누군가 보기 시작한 때부터입니다.",
+  alerts: "경보", firing: "울림", pending: "확인 중", since_time: "{time}부터", no_alerts: "울리는 경보가 없습니다.",
+  no_prometheus: "경보는 프로메테우스가 알려 주는데, 정해진 것이 없습니다. PROMETHEUS_URL로 주소를 정하세요.",
 
   letters_hint: "쓸 수 없던 기록을 새것부터 보여 줍니다. 버려지는 것은 없고, 원본과 까닭이 그대로 남습니다.",
   topic: "토픽", partition: "파티션", offset: "오프셋", reason: "까닭", detail: "설명", raw: "원본 기록",
   bytes: "바이트", reload: "새로 고침", no_letters: "처리 못 한 기록이 없습니다.", all_topics: "모든 토픽",
+
+  token: "토큰", token_hint: "토큰, .stack/env의 BOARD_TOKEN", token_wrong: "토큰이 맞지 않습니다.", unlock: "열기", lock: "잠그기",
+  token_over: "토큰이 없거나 더는 유효하지 않습니다. 페이지를 새로 고치고 다시 입력하세요.",
+  actions_off: "조작할 수 없습니다. 토큰이 없습니다. make up 이 만들며, 다른 곳에서는 BOARD_TOKEN을 정하세요.",
+  closed: "읽기가 닫혀 있습니다", closed_hint: "토큰이 있어야 볼 수 있습니다.",
+  scaling: "작업 규모 바꾸기", scaling_hint: "다음 체크포인트에서 세이브포인트 없이 바뀌며, 모든 태스크가 돌면 끝납니다.",
+  parallelism: "병렬도", rescale: "바꾸기", scaled: "{job}의 병렬도가 {before}에서 {parallelism}(으)로 바뀌었습니다.",
+  redrive: "기록 되돌려 보내기", redrive_hint: "원래 토픽으로 그대로, 한 번씩만 보냅니다. 먼저 고쳐야 하는 것은 make redrive 로 보내세요.",
+  first_offset: "첫 오프셋", last_offset: "끝 오프셋", count_letters: "세어 보기", send_back: "되돌려 보내기",
+  would_go: "{count}건을 되돌려 보낼 수 있습니다.", went: "{count}건을 되돌려 보냈습니다.", went_before: "{count}건은 전에 보냈습니다.",
 
   batches_hint: "x/y가 담긴 CSV·XLSX 파일을 올리면 위치·구·군·주소를 찾아, 키마다 시트가 있는 통합 문서로 돌려줍니다.",
   upload: "올리기", file: "파일", crs: "좌표계", x: "x 열", y: "y 열",
