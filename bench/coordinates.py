@@ -5,6 +5,7 @@ first that is sent to the last that is in the table; all positions differ, and a
 """
 
 import contextlib
+import json
 import sys
 import time
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from generators.coordinates.checking import Point
 from generators.coordinates.sending import record
 from generators.producing import SLICE_SECONDS, Publisher, quiet
 from geo.systems import system
+from jobs.rules.coordinates import convert
 from sinks import kafka, postgres
 
 (TOPIC,) = COORDINATES.topics
@@ -39,6 +41,17 @@ def rows(count: int, seed: int) -> Iterator[Point]:
     for number, (east, north) in enumerate(zip(x.tolist(), y.tolist(), strict=True), 1):
         cells = [f"{number:07}", f"구{number % 10}", f"{east:.4f}", f"{north:.4f}"]
         yield Point(number, cells[1], cells[2], cells[3], list(map(of_text, cells)), None)
+
+
+def alone(count: int) -> Measured:
+    """What the job computes per row in Python, a thousand rows at a time, in seconds of one processor."""
+    said = [(json.dumps(point.x), json.dumps(point.y)) for point in rows(count, seed=4)]
+    convert(["1"], ["1"], [CRS], [None])
+    began = time.process_time()
+    for start in range(0, count, 1_000):
+        x, y = zip(*said[start : start + 1_000], strict=True)
+        convert(x, y, [CRS] * len(x), [None] * len(x))
+    return Measured("conversion and region alone, on one processor", count, time.process_time() - began)
 
 
 def converted(settings: Settings, label: str, count: int, seed: int) -> Measured:
@@ -71,6 +84,7 @@ def addressed(settings: Settings, seconds: float) -> Measured:
 
 def measure(million: int) -> Iterator[Measured]:
     """A file to get warm, a second one, addresses, and a large one."""
+    yield alone(million or FILE_ROWS)
     _forget(serving("kafka", "postgres"))
     with whole_job(COORDINATES) as (settings, _):
         yield converted(settings, "30,000 rows, the first of a fresh job", FILE_ROWS, 1)
