@@ -662,6 +662,7 @@ class Pollers(_Section):
     put_off_seconds: float = Field(ge=0)
     deadline_seconds: float = Field(gt=0)
     state_file: Path | None = None
+    shared_quotas: bool
     watch: Watch
     events: EventsPoller
 

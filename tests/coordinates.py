@@ -28,8 +28,8 @@ from tests import slate
 JOB = COORDINATES.name
 (TOPIC,) = COORDINATES.topics
 # The Python operators that set timers or have windows.
-TIMERS = {"coordinates.addresses"}
-TABLES = ("coordinate_uploads", "coordinate_results", "address_cache", "api_quotas", "api_refusals")
+TIMERS = {"coordinates.addresses", "coordinates.positions"}
+TABLES = ("coordinate_uploads", "coordinate_results", "address_cache", "api_answers", "api_quotas", "api_refusals")
 HEADER = ["번호", "구", "x", "y"]
 # In Daegu, on land.
 WEST, EAST, SOUTH, NORTH = 128.55, 128.65, 35.83, 35.89
@@ -38,7 +38,7 @@ WEST, EAST, SOUTH, NORTH = 128.55, 128.65, 35.83, 35.89
 def clean_slate(settings: Settings) -> None:
     """No job, an empty topic, empty tables."""
     slate.without_job(settings, JOB)
-    slate.with_empty_topics(settings, [TOPIC])
+    slate.with_empty_topics(settings, [TOPIC, *COORDINATES.borrows])
     with postgres.connect(settings) as connection, connection.cursor() as cursor:
         cursor.execute("TRUNCATE " + ", ".join(TABLES))
 

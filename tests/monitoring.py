@@ -13,6 +13,9 @@ from conf.settings import ROOT
 from monitoring import dashboard
 
 ALERTS = ROOT / "conf" / "prometheus" / "alerts.yaml"
+# What is counted of look-ups, which not every job has.
+LOOK_UPS = {f"flink_taskmanager_job_task_operator_citystream_{name}"
+            for name in ("answered", "given_up", "put_off", "spared")}  # fmt: skip
 # What Prometheus itself adds to all that it scrapes.
 OWN_LABELS = {"instance", "job"}
 
