@@ -361,7 +361,7 @@ class Autoscaler(_Section):
     least: int = Field(ge=1)
     most: int = Field(ge=1)
     every_seconds: float = Field(gt=0)
-    lag_seconds: float = Field(gt=0)
+    lag_seconds: float = Field(ge=0)
     busy_above: float = Field(gt=0, le=1)
     busy_below: float = Field(gt=0, le=1)
     up_after_seconds: float = Field(ge=0)
@@ -536,6 +536,14 @@ class SimulatedEnergy(_Section):
     whole_dongs: bool
 
 
+class SimulatedForecasts(_Section):
+    """How long the simulator's weather forecasts are there, and what they lack."""
+
+    short_days: float = Field(gt=0)
+    mid_days: float = Field(gt=0)
+    masked_share: Share
+
+
 class Simulator(_Section):
     """The public APIs on this machine."""
 
@@ -548,6 +556,7 @@ class Simulator(_Section):
     daily_quota: int = Field(ge=0)
     rate_per_second: float = Field(ge=0)
     energy: SimulatedEnergy
+    forecasts: SimulatedForecasts
     events: SimulatedEvents
     trouble: Trouble
 
@@ -576,7 +585,19 @@ class Operations(_Section):
     buildings_electricity: Operation
     buildings_gas: Operation
     weather: Operation
+    forecast_short: Operation
+    forecast_temperature: Operation
+    forecast_land: Operation
     address: Operation
+
+
+class ForecastPlace(_Section):
+    """What is forecast for a weather station: its position, and the mid-term forecast's codes of its region."""
+
+    lat: float = Field(ge=33, le=39)
+    lon: float = Field(ge=124, le=132)
+    temperature: str = Field(pattern=r"^[0-9A-Z]{8}$")
+    land: str = Field(pattern=r"^[0-9A-Z]{8}$")
 
 
 class Watch(_Section):
@@ -588,6 +609,7 @@ class Watch(_Section):
     correction_months: int = Field(ge=0)
     correction_days: float = Field(gt=0)
     weather_days: int = Field(ge=1)
+    forecast_days: float = Field(gt=0)
     buildings_at: time
     buildings_months: int = Field(ge=0)
     buildings_days: float = Field(gt=0)
@@ -630,6 +652,7 @@ class Pollers(_Section):
     page_size: int = Field(ge=1)
     assumed_complexes: int = Field(ge=1)
     stations: Stations = Field(min_length=1)
+    forecasts: dict[str, ForecastPlace]
     rate_per_second: float = Field(gt=0)
     concurrency: int = Field(ge=1)
     timeout_seconds: float = Field(gt=0)

@@ -93,7 +93,7 @@ DELIVERIES = Stream(
 )
 CARBON = Stream(
     name="carbon",
-    topics=("complexes", "energy.usage", "energy.buildings", "weather.daily"),
+    topics=("complexes", "energy.usage", "energy.buildings", "weather.daily", "weather.forecast"),
     indices=("carbon",),
     feed="generators.pollers.carbon",
 )

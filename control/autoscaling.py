@@ -64,7 +64,7 @@ class Rule:
             left = limits.pause_seconds - (seen.at - self._changed)
             return Decision(seen.parallelism, f"the last change is too fresh: {left:.0f} s more")
         load = f"busy {seen.busy:.0%}, {seen.lag:,.0f} records behind at {seen.rate:,.0f}/s"
-        behind = seen.lag > limits.lag_seconds * max(seen.rate, 1)
+        behind = seen.lag >= limits.lag_seconds * max(seen.rate, 1)
         if behind and seen.busy < limits.busy_above:
             return self._stay(seen, f"{load}: none of its tasks is busy, so that more of them would not help")
         if behind:

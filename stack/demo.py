@@ -122,8 +122,10 @@ def demo(name: str, seconds: float) -> int:
     """Run it; 0 when all agrees."""
     # On a terminal, `up` shows by itself what it waits for.
     with contextlib.nullcontext() if console.is_terminal else waiting(console, "Starting the servers"):
-        if stack_command(["up"]) != 0 or prepare.main([]) != 0:
+        if stack_command(["up"]) != 0:
             return 1
+    if prepare.main([]) != 0:
+        return 1
     settings = load()
     with waiting(console, f"Starting the job {name}"):
         jobs.ensure(settings, name, say=console.print)

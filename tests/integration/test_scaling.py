@@ -118,7 +118,7 @@ def test_the_job_takes_the_workers_that_are_there(settings: Settings, cluster: C
 def test_the_autoscaler_follows_the_load(settings: Settings, cluster: Cluster) -> None:
     """With limits that this little load passes; what they do to a large one is the unit test's."""
     eager = {"most": 3, "every_seconds": 0.5, "up_after_seconds": 0.0, "down_after_seconds": 0.0, "pause_seconds": 5.0}
-    busy = {"lag_seconds": 0.001, "busy_above": 0.02, "busy_below": 0.01}
+    busy = {"lag_seconds": 0.0, "busy_above": 0.02, "busy_below": 0.01}
     idle = {"lag_seconds": 3600.0, "busy_above": 1.0, "busy_below": 0.99}
 
     def run(limits: dict[str, float], until: int, *, dry_run: bool) -> list[str]:

@@ -40,6 +40,12 @@ def test_a_job_that_is_behind_and_busy_for_long_enough_gets_more() -> None:
     assert "busy 90%, 50,000 records behind at 1,000/s for 15 s" in decision.reason
 
 
+def test_where_no_lag_is_asked_for_a_busy_job_gets_more() -> None:
+    rule = Rule(LIMITS.model_copy(update={"lag_seconds": 0.0, "up_after_seconds": 0.0}))
+    assert rule.decide(seen(0, lag=0.0, busy=0.8)).parallelism == 3
+    assert rule.decide(seen(1, lag=0.0, busy=0.6)).parallelism == 2
+
+
 def test_a_moment_of_calm_begins_anew() -> None:
     rule = Rule(LIMITS)
     for at, lag in ((0, 50_000), (10, 50_000), (14, 100), (16, 50_000), (30, 50_000)):

@@ -55,6 +55,11 @@ def test_rows_are_converted_in_their_order_whatever_they_are_in() -> None:
     assert convert([], [], [], []) == []
 
 
+def test_a_point_in_a_gap_between_boundaries_waits_for_its_address() -> None:
+    (found,) = converted(("128.55136475", "35.8372207", "WGS84", None))
+    assert (found.status, found.legal_code, found.position) == ("waiting", "2729012200", "128.551365,35.837221")
+
+
 def test_python_takes_many_rows_of_a_query_at_once() -> None:
     columns = zip(DAEGU, (None, None, "KATEC", "x is empty"), strict=True)
     frame = conversion()._func(*(pd.Series(column, dtype=object) for column in columns))

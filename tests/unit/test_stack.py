@@ -340,6 +340,10 @@ class TestHealth:
         health.wait([service(answers=slowly)], list, 5, lambda name, answer: shown.append((name, answer.fine)))
         assert shown == [("one", False), ("one", True)]
 
+    def test_of_no_servers_all_answer(self) -> None:
+        """`make workers` with a smaller number starts none."""
+        health.wait([], list, 5, lambda *_: None)
+
     def test_says_who_has_run_out_of_time(self) -> None:
         def never() -> None:
             msg = "not yet\nmore"
