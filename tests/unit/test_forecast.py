@@ -310,7 +310,20 @@ class TestIntervals:
 
         assert reach(nothing, 10**6) == pytest.approx(10, abs=0.01)
         assert reach(old, 10**6) == pytest.approx(3, abs=0.01)
-        assert reach(nothing, 3) == pytest.approx(15, abs=0.01)
+        # By Student's quantiles with a degree of freedom per month of five spells, of which there is one at least.
+        assert reach(nothing, 10) == pytest.approx(10 * 2.920 / 1.645, abs=0.01)
+        assert reach(nothing, 25) == pytest.approx(10 * 2.015 / 1.645, abs=0.01)
+        assert reach(nothing, 3) == reach(nothing, 5) == pytest.approx(10 * 6.314 / 1.645, abs=0.01)
+
+    def test_a_short_history_widens_them_ahead_too(self) -> None:
+        observed, nothing = np.full(999, 100.0), np.zeros(999)
+        actual = np.linspace(97, 103, 999)
+        wide = [
+            float(made.around(observed[:1], nothing[:1], np.array([False]))[1][0]) - 100
+            for spells in (10, 10**6)
+            for made in [Intervals.of(actual, observed, nothing, observed, nothing, nominal=0.9, spells=spells)]
+        ]
+        assert wide[0] > 1.2 * wide[1]
 
     def test_without_a_miss_there_are_none(self) -> None:
         nothing = np.full(3, np.nan)
