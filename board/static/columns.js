@@ -14,7 +14,7 @@ export const KINDS = {
   start_at: "moment", end_at: "moment", updated: "time", attendance: "count", spend_usd: "usd", events: "count",
   update_type: "update", event_id: "id", km: "km", metres: "metres", amount: "amount", mean_fare: "amount",
   lowest_fare: "amount", offers: "count", week: "day", departs_at: "text", arrives_at: "text", rank: "count",
-  local_rank: "count", place_kind: "word",
+  local_rank: "count", place_kind: "word", weather: "word",
 };
 
 const RIGHT = new Set(["count", "number", "won", "kg", "kwh", "m3", "mcal", "share", "bytes", "degrees", "usd", "km", "metres", "amount"]);

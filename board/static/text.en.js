@@ -99,6 +99,7 @@ export const en = {
   emission_per_day: "Emission per day",
   emission_per_month: "Emission per month",
   emission_per_item: "Emission per month and item",
+  weather: "By which weather", "mid-term": "Mid-term forecast", normal: "As usual then",
   emission_forecast: "Forecast of emission",
   complexes_of_region: "Complexes",
   complex: "Made of",

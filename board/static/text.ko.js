@@ -99,6 +99,7 @@ export const ko = {
   emission_per_day: "일별 배출량",
   emission_per_month: "월별 배출량",
   emission_per_item: "월별·항목별 배출량",
+  weather: "날씨 근거", "mid-term": "중기예보", normal: "평년",
   emission_forecast: "배출량 예측",
   complexes_of_region: "단지",
   complex: "단지 정보",
