@@ -6,12 +6,15 @@ complex so many months late; a month's emission is then spread over its days by 
 consumption is in it, as nothing of it is in the public data.
 """
 
+import functools
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 import numpy as np
 
+from forecast.forecaster import Forecaster
 from forecast.history import History
+from forecast.rolling import replay
 from forecast.weather import Announced, Weather
 
 REGIONS = ("27110", "27140", "27170", "27200", "27230", "27260", "27290", "27710", "27720")
@@ -116,6 +119,21 @@ def city(seed: int, *, complexes: int = 60, first: date = date(2024, 5, 1), toda
         months,
         np.where(published[:, month_of], daily, np.nan),
     )
+
+
+@functools.cache
+def small_city() -> City:
+    """One that is small enough to learn from in a unit test."""
+    return city(5, complexes=20)
+
+
+@functools.cache
+def trained_on_small_city() -> Forecaster:
+    """What is learned of it: once per process, as it takes two seconds."""
+    town = small_city()
+    past = replay(town.history, town.weather)
+    trained_at = datetime(2026, 11, 21, 1, tzinfo=UTC)
+    return Forecaster.of(town.history, town.weather, past, nominal=0.9, trained_at=trained_at)
 
 
 def synthetic_weather(dice: np.random.Generator, first: date, today: date) -> Weather:

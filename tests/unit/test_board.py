@@ -9,18 +9,14 @@ from fastapi.testclient import TestClient
 from board import app, forecast
 from board.__main__ import parts, remembered
 from board.forecast import Known, Ready, nearest
-from forecast.forecaster import Forecaster
-from forecast.rolling import replay
 from forecast.weather import NOTHING_ANNOUNCED, Announced
-from tests.emission import city
+from tests.emission import small_city, trained_on_small_city
 
 
 @pytest.fixture(scope="module")
 def known() -> Known:
-    town = city(11, complexes=20)
-    past = replay(town.history, town.weather)
-    trained_at = datetime(2026, 11, 21, 1, tzinfo=UTC)
-    model = Forecaster.of(town.history, town.weather, past, nominal=0.9, trained_at=trained_at)
+    town = small_city()
+    model = trained_on_small_city()
     return Known(Ready(model, town.weather, NOTHING_ANNOUNCED), {"version": model.version}, model=model)
 
 

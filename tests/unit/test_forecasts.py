@@ -4,7 +4,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,10 @@ from pyflink.common import Row
 from apis.calendar import KOREA
 from apis.client import milliseconds
 from forecast.forecaster import Forecaster
-from forecast.rolling import replay
 from forecast.store import Store
 from forecast.weather import Weather
 from jobs.operators.carbon.forecasts import LOOK_MS, REMEMBERED_DAYS, ForecastAhead
-from tests.emission import City, city
+from tests.emission import City, small_city, trained_on_small_city
 from tests.keys import Value
 
 
@@ -98,13 +97,12 @@ class Operator:
 
 @pytest.fixture(scope="module")
 def town() -> City:
-    return city(5, complexes=20)
+    return small_city()
 
 
 @pytest.fixture(scope="module")
 def model(town: City) -> Forecaster:
-    past = replay(town.history, town.weather)
-    return Forecaster.of(town.history, town.weather, past, nominal=0.9, trained_at=datetime(2026, 11, 21, tzinfo=UTC))
+    return trained_on_small_city()
 
 
 def rows(weather: Weather, version: int = 1) -> list[Row]:
