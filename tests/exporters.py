@@ -7,21 +7,28 @@ import contextlib
 from collections.abc import Iterator
 
 import prometheus_client
-from kafka import KafkaAdminClient
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from conf.settings import Settings
+from control import reading
 from sinks import elasticsearch, kafka
 
 
 class Kafka(Collector):
-    """As kafka_exporter: the partitions that lack a replica."""
+    """As kafka_exporter: the partitions that lack a replica, and how far a job's consumer group is behind."""
 
-    def __init__(self, admin: KafkaAdminClient) -> None:
-        self._admin = admin
+    def __init__(self, admin: KafkaAdminClient, group: KafkaConsumer, name: str, topic: str) -> None:
+        self._admin, self._group, self._name, self._topic = admin, group, name, topic
+        self._partitions = [TopicPartition(topic, number) for number in group.partitions_for_topic(topic) or ()]
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
+        lag = GaugeMetricFamily("kafka_consumergroup_lag", "", labels=("consumergroup", "topic", "partition"))
+        for at, end in self._group.end_offsets(self._partitions).items():
+            behind = end - (self._group.committed(at) or 0)
+            lag.add_metric((self._name, self._topic, str(at.partition)), float(behind))
+        yield lag
         found = GaugeMetricFamily("kafka_topic_partition_under_replicated_partition", "", labels=("topic", "partition"))
         for topic in self._admin.describe_topics():
             for part in topic["partitions"]:
@@ -64,11 +71,16 @@ def serving(collector: Collector) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def all_of(settings: Settings, disk: Disk) -> Iterator[dict[str, int]]:
-    """Both, by the job that scrapes it."""
+def all_of(settings: Settings, disk: Disk, *, job: str) -> Iterator[dict[str, int]]:
+    """Both, by the job that scrapes it; of consumer groups that of `job`, which reads the topic of its name."""
+    group = reading.group(job)
+    servers = settings.kafka.bootstrap_servers.split(",")
     with (
         contextlib.closing(kafka.admin(settings)) as admin,
-        serving(Kafka(admin)) as of_kafka,
+        contextlib.closing(
+            KafkaConsumer(bootstrap_servers=servers, group_id=group, enable_auto_commit=False)
+        ) as consumer,
+        serving(Kafka(admin, consumer, group, job)) as of_kafka,
         serving(disk) as of_disk,
     ):
         yield {"kafka": of_kafka, "elasticsearch": of_disk}

@@ -116,7 +116,7 @@ def prometheus(
     folder = tmp_path_factory.mktemp("prometheus")
     ports = PortPlan(settings.stack)
     named = {"jobmanager": 0} | {task_manager(number): number for number in range(1, settings.stack.task_managers + 1)}
-    with exporters.all_of(settings, disk) as exporting:
+    with exporters.all_of(settings, disk, job=JOB) as exporting:
         flink = [
             {"targets": [f"127.0.0.1:{ports.metrics(number).number}"], "labels": {"instance": f"{name}:9249"}}
             for name, number in named.items()

@@ -54,10 +54,9 @@ def test_a_broker_that_is_down(settings: Settings) -> None:
     stack = LocalStack.of(settings.stack)
     stack.supervisor.stop_service("kafka-3")
     try:
-        slate.await_that(lambda: said_by(checks.brokers, settings), 60, "the broker is known to be down")
-        assert "Kafka's broker 3 is down: start it (`make restart SERVICE=kafka-3`)" in said_by(
-            checks.brokers, settings
-        )
+        # Until its session with the controller ends, some brokers still list it.
+        said = "Kafka's broker 3 is down: start it (`make restart SERVICE=kafka-3`)"
+        slate.await_that(lambda: said in said_by(checks.brokers, settings), 60, "the broker is known to be down")
     finally:
         stack.restart("kafka-3", lambda *_: None)
     slate.await_that(lambda: not said_by(checks.brokers, settings), 120, "all replicas are in sync again")
