@@ -162,7 +162,7 @@ class _Run:
         self.outcome = Outcome()
         self._choice, self._records, self._producer, self._known = choice, records, producer, known
         self._seen: set[str] = set()
-        self._waiting: list[Letter] = []
+        self._waiting: list[tuple[Letter, bytes | None]] = []
 
     def take(self, record: Any) -> None:  # noqa: ANN401 - a ConsumerRecord
         letter = _letter(record.value)
@@ -172,24 +172,21 @@ class _Run:
         if letter.place in self._known.places:
             self.outcome.before += 1
             return
-        self._waiting.append(letter)
+        whole = Letter(**{**vars(letter), "key": self._records.key(letter.partition, letter.offset)})
+        value = _mended(self._choice.mend, whole)
+        if value is None and self._choice.mend is not None:
+            self.outcome.left += 1
+            return
+        self._waiting.append((whole, value))
         if len(self._waiting) == BATCH:
             self.send()
 
     def send(self) -> None:
         """Send what waits, and note it, in one transaction."""
-        sending = []
-        for letter in self._waiting:
-            whole = Letter(**{**vars(letter), "key": self._records.key(letter.partition, letter.offset)})
-            value = _mended(self._choice.mend, whole)
-            if value is None and self._choice.mend is not None:
-                self.outcome.left += 1
-            else:
-                sending.append((whole, value))
+        if self._waiting and self._producer is not None:
+            self._commit(self._producer, self._waiting)
+        self.outcome.sent.update(letter.reason for letter, _ in self._waiting)
         self._waiting.clear()
-        if sending and self._producer is not None:
-            self._commit(self._producer, sending)
-        self.outcome.sent.update(letter.reason for letter, _ in sending)
 
     def _commit(self, producer: KafkaProducer, sending: Sequence[tuple[Letter, bytes | None]]) -> None:
         producer.begin_transaction()

@@ -87,7 +87,7 @@ def build(settings: Settings) -> StreamExecutionEnvironment:
     spread = per_month(emitted, weather_of_month, seconds=seconds)
     for stream, given in ((emitted, OF_COMPLEX), (spread, OF_MONTH)):
         results |= {table: side(stream, table, row_type(columns)) for table, columns in given.items()}
-    results["emission_forecast"] = forecasts(results["weather_daily"], settings, name=NAME)
+    results["emission_forecast"] = forecasts(results["weather_daily"], results["weather_forecast"], settings, name=NAME)
     for name, result in results.items():
         tables.create_temporary_view(f"{name}_result", result)
     for table, key in KEYS.items():

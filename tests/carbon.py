@@ -603,7 +603,7 @@ def clean_slate(settings: Settings) -> None:
     slate.without_job(settings, JOB)
     slate.with_empty_topics(settings, TOPICS)
     with postgres.connect(settings) as connection, connection.cursor() as cursor:
-        cursor.execute("TRUNCATE " + ", ".join(KEYS))
+        cursor.execute("TRUNCATE weather_forecast, " + ", ".join(KEYS))
     with elasticsearch.client(settings) as client:
         client.options(ignore_status=404).indices.delete(index=JOB)
 

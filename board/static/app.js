@@ -75,6 +75,9 @@ async function open(address, { focus = true } = {}) {
   leave = () => {};
   const { page, id } = understand(address);
   for (const link of top.querySelectorAll("nav a")) link.dataset.page === page ? link.setAttribute("aria-current", "page") : link.removeAttribute("aria-current");
+  // Where the row is longer than a phone is wide, the page that is open is in it.
+  const here = top.querySelector("nav [aria-current]");
+  if (here) here.parentNode.scrollLeft = here.offsetLeft - (here.parentNode.clientWidth - here.offsetWidth) / 2;
   const stopped = [];
   let gone = false;
   leave = () => {

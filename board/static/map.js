@@ -176,7 +176,10 @@ export async function cityMap(node, { geo, districts, go }) {
       arrange();
     },
     /** Circles: rows with `lat`, `lon`, `radius` and `colour`. */
-    circles: base.circles,
+    circles(rows) {
+      base.circles(rows);
+      node.classList.toggle("crowded", rows.length > 0);
+    },
     /** Points that fade, each after its `wait` in seconds. */
     points(rows) {
       const now = performance.now() / 1000;

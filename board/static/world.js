@@ -40,7 +40,7 @@ export async function worldMap(node, { go }) {
     layers: [{ id: "land", type: "fill", source: "land", paint: { "fill-color": colour("land"), "fill-outline-color": colour("edge") } }, circles(0.72)],
     painted: [["land", "fill-color", "land"], ["land", "fill-outline-color", "edge"]],
     bounds: [-125, -42, 165, 68],
-    minZoom: 0,
+    minZoom: -2,
     renderWorldCopies: false,
   });
   if (!base) return null;

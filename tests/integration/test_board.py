@@ -42,8 +42,8 @@ A_COMPLEX, A_REGION = "A70204020", "27260"
 
 
 @pytest.fixture(scope="module")
-def database() -> Iterator[str]:
-    """A database of this module, with all migrations; its URL."""
+def database(servers: None) -> Iterator[str]:
+    """A database of this module, with all migrations; its URL. The servers' own is prepared before it is hidden."""
     settings = load()
     base = settings.postgres.url.get_secret_value()
     name = f"board_{os.getpid()}"
@@ -118,6 +118,18 @@ def until(page: Page, condition: str, argument: Any = None) -> None:
     slate.await_that(lambda: page.evaluate(condition, argument), PATIENCE / 1000, condition)
 
 
+# What reaches beyond its card, and is not on a map or in a part that scrolls by itself or shortens its text.
+STICKING_OUT = """[...document.querySelectorAll(".card *")].filter(each => {
+    const card = each.closest(".card");
+    if (each.getBoundingClientRect().right <= card.getBoundingClientRect().right + 1) return false;
+    for (let above = each.parentElement; above !== card; above = above.parentElement) {
+        const { overflowX, textOverflow } = getComputedStyle(above);
+        if (["auto", "scroll"].includes(overflowX) || textOverflow === "ellipsis") return false;
+    }
+    return !each.closest(".maplibregl-map");
+}).map(each => `${each.tagName}.${each.className}`)"""
+
+
 class Look:
     """A page as somebody has it open, and what it did that it should not."""
 
@@ -158,6 +170,7 @@ class Look:
         self.page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
         beyond = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert beyond <= 0, f"{name} is {beyond} px wider than its window"
+        assert self.page.evaluate(STICKING_OUT) == [], name
         assert self.wrong == [], name
 
 

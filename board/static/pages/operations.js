@@ -20,7 +20,7 @@ export function show(main, context) {
 
 /** Another parallelism for a job that runs. */
 function scaling(context) {
-  const job = h("select.input", { name: "job" });
+  const job = h("select.input", { name: "job", required: true });
   const parallelism = h("input.input", { type: "number", name: "parallelism", min: 1, step: 1, required: true });
   const said = h("div", { role: "status" });
   const of = new Map();
