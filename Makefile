@@ -103,8 +103,8 @@ clean: $(INSTALLED) ## Stop them and forget all data, logs, models, passwords an
 	@$(BIN)/python -m stack clean
 
 .PHONY: status
-status: $(INSTALLED) ## All servers and jobs: since when, restarts, lag, last checkpoint
-	@$(BIN)/python -m stack status
+status: $(INSTALLED) ## All servers and jobs: restarts, lag, checkpoints, dead letters; ARGS=--watch, ARGS=--json
+	@$(BIN)/python -m stack status $(ARGS)
 
 .PHONY: logs
 logs: $(INSTALLED) ## The last log lines of each server; SERVICE=kafka-1 shows one
@@ -113,6 +113,10 @@ logs: $(INSTALLED) ## The last log lines of each server; SERVICE=kafka-1 shows o
 .PHONY: restart
 restart: $(INSTALLED) ## Restart one server and wait until it answers; SERVICE=taskmanager-1
 	@$(BIN)/python -m stack restart $(SERVICE)
+
+.PHONY: workers
+workers: $(INSTALLED) ## Add or remove TaskManagers while all goes on; N=3
+	@$(BIN)/python -m stack workers $(N)
 
 .PHONY: doctor
 doctor: $(INSTALLED) ## Check machine, servers, what `prepare` made, and jobs; a fix per finding
@@ -136,13 +140,25 @@ stop: $(INSTALLED) ## Stop a job with a savepoint; JOB=deliveries
 resume: install ## Resume a job from its latest savepoint or checkpoint; JOB=deliveries
 	@$(BIN)/python -m stack.control resume $(JOB)
 
+.PHONY: scale
+scale: $(INSTALLED) ## Give a running job another parallelism, without a savepoint; JOB=tickets PARALLELISM=4
+	@$(BIN)/python -m stack.control scale $(JOB) $(PARALLELISM)
+
+.PHONY: autoscale
+autoscale: $(INSTALLED) ## Rescale a job by its lag and how busy it is, until Ctrl-C; JOB=tickets ARGS=--dry-run
+	@$(BIN)/python -m stack.autoscale $(JOB) $(ARGS)
+
 .PHONY: generate
 generate: $(INSTALLED) ## Generate orders into Kafka, 200 a second at the day's mean, until Ctrl-C
 	@$(BIN)/python -m generators.deliveries $(ARGS)
 
 .PHONY: backfill
-backfill: $(INSTALLED) ## Fetch complexes, energy use and weather of 30 months; ARGS=--dry-run reckons
-	@$(BIN)/python -m generators.pollers.carbon backfill $(ARGS)
+backfill: $(INSTALLED) ## Fetch 30 months of the public APIs; with JOB=tickets FROM=2026-11-20: read a topic again
+	@$(BIN)/python -m $(if $(FROM),stack.control backfill $(JOB) --from $(FROM),generators.pollers.carbon backfill $(ARGS))
+
+.PHONY: clean-savepoints
+clean-savepoints: $(INSTALLED) ## Remove savepoints and ended jobs' checkpoints that are old and not needed; ARGS=--dry-run
+	@$(BIN)/python -m stack.savepoints $(ARGS)
 
 .PHONY: poll
 poll: $(INSTALLED) ## Fetch what is new of them, as the schedule says, until Ctrl-C
@@ -163,6 +179,10 @@ backtest: $(INSTALLED) ## Show the forecast's backtest against two baselines, wi
 .PHONY: reconcile
 reconcile: $(INSTALLED) ## Compare topics, ledgers, totals, documents; JOB=deliveries: one stream; ARGS=--repair
 	@$(BIN)/python -m stack.reconcile $(if $(filter-out file,$(origin JOB)),$(JOB)) $(ARGS)
+
+.PHONY: redrive
+redrive: $(INSTALLED) ## Send dead letters back, each once; TOPIC=deliveries.dead-letters ARGS="--reason wrong-type --dry-run"
+	@$(BIN)/python -m stack.redrive $(TOPIC) $(ARGS)
 
 .PHONY: kibana
 kibana: $(INSTALLED) ## Import maps and dashboards into a Kibana; URL=http://localhost:5601

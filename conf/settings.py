@@ -41,6 +41,7 @@ from conf.errors import CitystreamError
 ROOT = Path(__file__).resolve().parent.parent
 FILE = ROOT / "conf" / "citystream.yaml"
 HOST = "127.0.0.1"  # of the local stack: nothing of it is to be reached from another machine
+LAST_PORT = 65535
 _PREFIX = "CITYSTREAM__"
 _ADDRESS = ("url", "bootstrap_servers")
 # Variables beside the settings: the long form of kill tests and their seed, and the mark of a stack's own processes.
@@ -66,6 +67,8 @@ ADDRESSES = {
     "DUFFEL_URL": ("pollers", "duffel_url"),
     "DUFFEL_TOKEN": ("pollers", "duffel_token"),
     "BOARD_URL": ("board", "url"),
+    "BOARD_TOKEN": ("board", "token"),
+    "PROMETHEUS_URL": ("board", "prometheus_url"),
     "KIBANA_URL": ("kibana", "url"),
     "KIBANA_USER": ("kibana", "user"),
     "KIBANA_PASSWORD": ("kibana", "password"),
@@ -274,6 +277,7 @@ class Flink(_Section):
     parallelism: int = Field(ge=1)
     checkpoint_interval_seconds: float = Field(gt=0)
     state_backend: Literal["rocksdb", "hashmap"]
+    read_from: str = Field(pattern=r"^(earliest|partition:\d+,offset:\d+(;partition:\d+,offset:\d+)*)$")
 
 
 class Topic(_Section):
@@ -349,6 +353,27 @@ class Tickets(_Section):
     idle_seconds: int = Field(ge=1, le=86_400)
     seat_days: float = Field(gt=0)
     generator: TicketGenerator
+
+
+class Autoscaler(_Section):
+    """Between which limits, and how soon, `make autoscale` changes a job's parallelism."""
+
+    least: int = Field(ge=1)
+    most: int = Field(ge=1)
+    every_seconds: float = Field(gt=0)
+    lag_seconds: float = Field(ge=0)
+    busy_above: float = Field(gt=0, le=1)
+    busy_below: float = Field(gt=0, le=1)
+    up_after_seconds: float = Field(ge=0)
+    down_after_seconds: float = Field(ge=0)
+    pause_seconds: float = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _leaves_room(self) -> Self:
+        if self.least > self.most or self.busy_below >= self.busy_above:
+            msg = "least is at most most, and busy_below is less than busy_above: else it would go to and fro"
+            raise ValueError(msg)
+        return self
 
 
 class Addresses(_Section):
@@ -437,10 +462,21 @@ class Forecast(_Section):
 
 
 class Board(_Section):
-    """The city board and the forecast service."""
+    """The city board and the forecast service; without a token, nothing can be done from its pages."""
 
     url: str = Field(pattern=r"^http://")
+    token: SecretStr | None = None
+    closed: bool
+    prometheus_url: str | None = Field(default=None, pattern=r"^https?://")
     refresh_seconds: float = Field(gt=0)
+
+    @field_validator("token")
+    @classmethod
+    def _is_a_token(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not re.fullmatch(r"[\x21-\x7e]{16,}", value.get_secret_value()):
+            msg = "a token has at least 16 letters, digits and signs of ASCII, and no space"
+            raise ValueError(msg)
+        return value
 
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -626,6 +662,7 @@ class Pollers(_Section):
     put_off_seconds: float = Field(ge=0)
     deadline_seconds: float = Field(gt=0)
     state_file: Path | None = None
+    shared_quotas: bool
     watch: Watch
     events: EventsPoller
 
@@ -661,7 +698,7 @@ class Stack(_Section):
             for number in value if isinstance(value, tuple) else (value,):
                 # Each TaskManager has a port for metrics, after the JobManager's.
                 last = number + self.port_offset + (self.task_managers if name == "metrics" else 0)
-                if not number + self.port_offset >= 1024 or last > 65535:
+                if not number + self.port_offset >= 1024 or last > LAST_PORT:
                     msg = (
                         f"port_offset {self.port_offset} moves ports.{name} from {number} to "
                         f"{number + self.port_offset}; ports are 1024 to 65535"
@@ -712,6 +749,7 @@ class Settings(BaseSettings):
     deliveries: Deliveries
     carbon: Carbon
     tickets: Tickets
+    autoscaler: Autoscaler
     coordinates: Coordinates
     events: Events
     forecast: Forecast

@@ -61,6 +61,16 @@ class Cluster:
         result: dict[str, Any] = self._call("GET", "/overview")
         return result
 
+    def now(self) -> float | None:
+        """The JobManager's time in Unix seconds; it tells it with each job, and not without one."""
+        jobs = self.jobs()
+        return self._call("GET", f"/jobs/{jobs[-1].id}")["now"] / 1000 if jobs else None
+
+    def parameter(self, job: str, key: str) -> str | None:
+        """One of the parameters that a job was submitted with."""
+        found = self._call("GET", f"/jobs/{job}/config")["execution-config"]["user-config"].get(key)
+        return None if found is None else str(found)
+
     def jobs(self) -> list[Job]:
         """All jobs that it remembers, the oldest first."""
         found = [
@@ -125,6 +135,14 @@ class Cluster:
         result: dict[str, Any] = self._call("GET", f"/jobs/{job}/checkpoints")
         return result
 
+    def checkpoint_failure(self, job: str) -> str | None:
+        """Why the newest checkpoint of a job failed, where no later one was completed."""
+        latest = self.checkpoints(job)["latest"]
+        failed, completed = latest.get("failed"), latest.get("completed")
+        if not failed or (completed and completed["id"] > failed["id"]):
+            return None
+        return str(failed.get("failure_message") or "no cause is known").splitlines()[0]
+
     def checkpoint_age(self, job: str) -> float | None:
         """How many seconds ago the newest completed checkpoint of a job was begun."""
         completed = self.checkpoints(job)["latest"]["completed"]
@@ -136,10 +154,28 @@ class Cluster:
         kept = [latest[kind] for kind in ("restored", "completed", "savepoint") if latest.get(kind)]
         return max(kept, key=lambda entry: entry["id"])["external_path"] if kept else None
 
-    def checkpoint_directory(self) -> str | None:
-        """Where the cluster's configuration puts checkpoints."""
-        entries = self._call("GET", "/jobmanager/config")
-        return next((e["value"] for e in entries if e["key"] == "execution.checkpointing.dir"), None)
+    def configured(self, key: str) -> str | None:
+        """What the cluster's configuration says of a key; None where it says nothing."""
+        return next((e["value"] for e in self._call("GET", "/jobmanager/config") if e["key"] == key), None)
+
+    def parallelism(self, job: str) -> int:
+        """That of the job's widest vertex."""
+        return max(int(vertex["parallelism"]) for vertex in self._call("GET", f"/jobs/{job}")["vertices"])
+
+    def max_parallelism(self, job: str) -> int:
+        """How wide every vertex of the job may become: into so many parts its state is divided for good."""
+        return min(int(vertex["maxParallelism"]) for vertex in self._call("GET", f"/jobs/{job}")["vertices"])
+
+    def require(self, job: str, parallelism: int) -> None:
+        """Ask that a job under the adaptive scheduler has this parallelism, or what slots there are up to it."""
+        wanted = {"parallelism": {"lowerBound": 1, "upperBound": parallelism}}
+        path = f"/jobs/{job}/resource-requirements"
+        self._call("PUT", path, json=dict.fromkeys(self.vertices(job).values(), wanted))
+
+    def required(self, job: str) -> int:
+        """The parallelism that was last asked for, of a job under the adaptive scheduler."""
+        wanted = self._call("GET", f"/jobs/{job}/resource-requirements")
+        return max(int(each["parallelism"]["upperBound"]) for each in wanted.values())
 
     def stop(self, job: str) -> Iterator[str | None]:
         """Stop a job with a savepoint: None while it is under way, then the savepoint's path."""
@@ -168,12 +204,23 @@ class Cluster:
     def last_start(self, job: str) -> float:
         """When the job last began anew, at a failure or under a new JobManager, in Unix seconds."""
         times = self._call("GET", f"/jobs/{job}")["timestamps"]
-        return float(max(times["INITIALIZING"], times["RESTARTING"])) / 1000
+        # The adaptive scheduler makes the job's graph anew at each restart, and with it these times.
+        return float(max(times[state] for state in ("INITIALIZING", "CREATED", "RESTARTING"))) / 1000
 
     def job_metric(self, job: str, name: str) -> float | None:
         """A metric of the job as a whole, such as numRestarts."""
         found = self._call("GET", f"/jobs/{job}/metrics", params={"get": name})
         return float(found[0]["value"]) if found else None
+
+    def busy(self, job: str) -> float | None:
+        """The share of time that the busiest vertex works, the mean of its subtasks, 0 to 1; None until it is known."""
+        shares = []
+        for vertex in self.vertices(job).values():
+            path = f"/jobs/{job}/vertices/{vertex}/subtasks/metrics"
+            for metric in self._call("GET", path, params={"get": "busyTimeMsPerSecond", "agg": "avg"}):
+                shares.append(float(metric["avg"]) / 1000)
+        # A source that can't tell says NaN.
+        return max((share for share in shares if share == share), default=None)
 
     def metric(self, job: str, name: str, *, operator: str = "") -> float | None:
         """The sum over all subtasks and vertices of the metrics whose name ends in `name`; None when there is none.

@@ -10,9 +10,10 @@ from psycopg2 import errors
 from conf.settings import Settings
 from conf.streams import STREAMS
 from control.cluster import Cluster
-from control.jobs import Journal
+from control.journal import Journal
 from sinks import postgres
 from sinks.errors import NotReadyError
+from sinks.jar import PARAMETER
 
 T = TypeVar("T")
 GATHERING_SECONDS = 3
@@ -31,6 +32,9 @@ class Facts:
         since: when it was submitted, in Unix seconds.
         restarts: how often it began anew since then.
         failure: the cause of its last failure, in one line.
+        checkpoint_failure: why its newest checkpoint failed, where none has been completed since.
+        jar: the fingerprint of the jar that it was submitted with.
+        parallelism: that of its widest task.
         checkpoint_age: seconds since its last completed checkpoint was begun.
         lag: records in its topics that it has not read.
         rate: records that it reads per second, over the last minute.
@@ -46,6 +50,9 @@ class Facts:
     since: float | None
     restarts: int | None
     failure: str | None
+    checkpoint_failure: str | None
+    jar: str | None
+    parallelism: int | None
     checkpoint_age: float | None
     lag: int | None
     rate: float | None
@@ -90,6 +97,9 @@ def _facts(settings: Settings, cluster: Cluster, name: str) -> Facts:
         since=newest.started if newest else None,
         restarts=_whole(_asked(going, cluster.job_metric, "numRestarts")),
         failure=_asked(job, cluster.last_failure),
+        checkpoint_failure=_asked(going, cluster.checkpoint_failure),
+        jar=_asked(going, cluster.parameter, PARAMETER),
+        parallelism=_asked(going, cluster.parallelism),
         checkpoint_age=_asked(job, cluster.checkpoint_age),
         lag=_whole(lag),
         # A source's operator; only it has a name that begins so.

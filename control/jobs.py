@@ -1,13 +1,11 @@
 """Submit, stop and resume jobs on a Flink cluster: over `flink run`, with a memory of where to resume."""
 
 import contextlib
-import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -19,10 +17,11 @@ from conf.settings import ROOT, Settings, load
 from conf.streams import STREAMS
 from control import reading
 from control.cluster import RUNNING, Cluster
+from control.journal import Journal, Run
 from sinks import postgres
 from sinks.errors import NotReadyError
+from sinks.jar import JAR
 
-JAR = ROOT / "sinks" / "java" / "target" / "citystream-sinks.jar"
 START_SECONDS = 120
 SLOTS_SECONDS = 30
 
@@ -31,42 +30,6 @@ Say = Callable[[str], None]
 
 def _silent(_: str) -> None:
     """Say nothing."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """One submission of a job, or its end with a savepoint.
-
-    Attributes:
-        job: its id.
-        at: when, in ISO 8601.
-        savepoint: what it was stopped with.
-        restored: what it was submitted from.
-    """
-
-    job: str
-    at: str
-    savepoint: str | None = None
-    restored: str | None = None
-
-
-class Journal:
-    """What was submitted and stopped under a job's name, a JSON line each; where `resume` finds its way back."""
-
-    def __init__(self, settings: Settings, name: str) -> None:
-        self._path = settings.stack.path / "jobs" / f"{name}.jsonl"
-
-    def add(self, job: str, *, savepoint: str | None = None, restored: str | None = None) -> None:
-        """Note a submission, or with `savepoint` the end of one."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("a", encoding="utf-8") as lines:
-            lines.write(json.dumps(asdict(Run(job, datetime.now(UTC).isoformat(), savepoint, restored))) + "\n")
-
-    def runs(self) -> list[Run]:
-        """All notes, oldest first."""
-        if not self._path.is_file():
-            return []
-        return [Run(**json.loads(line)) for line in self._path.read_text(encoding="utf-8").splitlines()]
 
 
 def flink_command(settings: Settings, program: str, *, parallelism: int, restore: str | None = None) -> list[str]:
@@ -102,6 +65,7 @@ def submit(
     parallelism: int | None = None,
     restore: str | None = None,
     fresh: bool = False,
+    read_from: str | None = None,
     say: Say = _silent,
 ) -> str:
     """Submit a job and wait until all its tasks run; return its id.
@@ -112,6 +76,7 @@ def submit(
         parallelism: `flink.parallelism` when None.
         restore: the savepoint or checkpoint to go on from; None: from the beginning of its topics.
         fresh: from the beginning although there is something to go on from (docs/decisions/0023).
+        read_from: a backfill's `flink.read_from`: nothing will go on from this run.
         say: is told what is being done or waited for.
 
     Raises:
@@ -126,23 +91,26 @@ def submit(
     if running := cluster.running(name):
         message = f"The job {name} runs already ({running}): stop it first with `make stop JOB={name}`."
         raise NotReadyError(message)
-    if restore is None:
+    if restore is None and read_from is None:
         _begin(settings, name, fresh=fresh, say=say)
     parallel = parallelism or settings.flink.parallelism
     _await_slots(cluster, parallel, say)
     before = {job.id for job in cluster.named(name)}
     say(f"Submitting {name} ...")
     try:
-        run(flink_command(settings, f"jobs/{name}.py", parallelism=parallel, restore=restore))
+        read = {"CITYSTREAM__FLINK__READ_FROM": read_from} if read_from else {}
+        run(flink_command(settings, f"jobs/{name}.py", parallelism=parallel, restore=restore), read)
         job = next((job.id for job in cluster.named(name) if job.id not in before), None)
         if job is None:
             message = f"`flink run` submitted no job {name} to {settings.flink.url}."
             raise NotReadyError(message)
+        if read_from:
+            Journal(settings, name).add(job, backfill=True)
         try:
             _await_tasks(cluster, job, "The job did not start", say)
         finally:
             # One that failed at its start is nothing to go on from.
-            if cluster.state(job) in RUNNING:
+            if cluster.state(job) in RUNNING and not read_from:
                 Journal(settings, name).add(job, restored=restore)
     except NotReadyError as error:
         raise _explained(name, restore, error) from error
@@ -213,8 +181,8 @@ def _await_slots(cluster: Cluster, wanted: int, say: Say) -> None:
         time.sleep(0.5)
 
 
-def run(command: list[str]) -> None:
-    """Run a `flink run` command line.
+def run(command: list[str], more: Mapping[str, str] | None = None) -> None:
+    """Run a `flink run` command line, with more settings in its environment.
 
     Raises:
         NotReadyError: it failed; the message is the reason it gave.
@@ -228,6 +196,7 @@ def run(command: list[str]) -> None:
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "TMPDIR": str(temporary),
         "JVM_ARGS": f"-Djava.io.tmpdir={temporary}",
+        **(more or {}),
     }
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -283,6 +252,12 @@ def stop(settings: Settings, name: str, *, say: Say = _silent) -> str:
             f"running there: {', '.join(others)}." if others else "no other job is either."
         )
         raise NotReadyError(message)
+    if job in Journal(settings, name).backfills():
+        cluster.cancel(job)
+        if left_off := restore_path(settings, name):
+            return left_off
+        message = f"A backfill of {name} ran and is cancelled; there is nothing that the job could be resumed from."
+        raise NotReadyError(message)
     # Right after a failure some tasks are still starting, and Flink would refuse the savepoint.
     url = f"{settings.flink.url}/#/job/running/{job}"
     trouble = f"No savepoint: cancel the job at {url}, then `make resume JOB={name}`. It does not run"
@@ -305,7 +280,7 @@ def restore_path(settings: Settings, name: str) -> str | None:
     it began without state, the run before it is the one to go on from.
     """
     cluster = Cluster(settings.flink.url)
-    directory = cluster.checkpoint_directory()
+    directory = cluster.configured("execution.checkpointing.dir")
     known = {job.id for job in cluster.jobs()}
     for run in _backwards(settings, cluster, name):
         kept = run.savepoint
@@ -321,7 +296,7 @@ def restore_path(settings: Settings, name: str) -> str | None:
 def _backwards(settings: Settings, cluster: Cluster, name: str) -> Iterator[Run]:
     """All runs of a job, the newest first: those of the journal, and those that the plain `flink run` started."""
     runs = Journal(settings, name).runs()
-    noted = {run.job for run in runs}
+    noted = {run.job for run in runs} | Journal(settings, name).backfills()
     runs += [
         Run(job.id, datetime.fromtimestamp(job.started, UTC).isoformat())
         for job in cluster.named(name)

@@ -6,18 +6,22 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
 from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError
+from kafka.errors import GroupIdNotFoundError, KafkaError
 
 from conf.settings import Settings
+from sinks import kafka
 from sinks.errors import NotReadyError
 from sinks.kafka import dead_letter_topic
 
 # So far behind its topic a job is still reading; what is nearer is looked at record by record.
 NEAR = 1000
+# So often a record that should be there is asked for.
+_LOOKS = 20
 REJECTED = "document-rejected"
 
 
@@ -40,7 +44,13 @@ class Spans:
 
 
 @contextlib.contextmanager
-def _consumer(settings: Settings, group: str | None = None, *, bootstrap_seconds: int = 30) -> Iterator[KafkaConsumer]:
+def _consumer(
+    settings: Settings,
+    group: str | None = None,
+    *,
+    bootstrap_seconds: int = 30,
+    max_partition_fetch_bytes: int = 8 * 1024 * 1024,
+) -> Iterator[KafkaConsumer]:
     servers = settings.kafka.bootstrap_servers
     try:
         with contextlib.closing(
@@ -51,7 +61,7 @@ def _consumer(settings: Settings, group: str | None = None, *, bootstrap_seconds
                 isolation_level="read_committed",
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",
-                max_partition_fetch_bytes=8 * 1024 * 1024,
+                max_partition_fetch_bytes=max_partition_fetch_bytes,
                 check_crcs=False,
                 max_poll_records=10_000,
             )
@@ -91,17 +101,50 @@ def deleted(settings: Settings, topics: Iterable[str]) -> int:
     return spans(settings, topics).deleted
 
 
-def unread(settings: Settings, job: str, topics: Iterable[str]) -> int:
-    """How many records the last completed checkpoint of a job does not contain.
+def group(job: str) -> str:
+    """The consumer group of a job."""
+    return f"citystream.{job}"
+
+
+def forget(settings: Settings, job: str) -> None:
+    """Forget how far the job's sources were with its last checkpoint; the job does not run, and does not go by it.
+
+    Raises:
+        NotReadyError: no broker answers, or somebody reads as this group.
+    """
+    with contextlib.closing(kafka.admin(settings)) as admin:
+        answer = admin.delete_groups([group(job)])[group(job)]
+    if answer not in ("OK", GroupIdNotFoundError.__name__):
+        message = f"Kafka keeps the offsets of {group(job)} ({answer}): end whoever else reads as that group."
+        raise NotReadyError(message)
+
+
+def from_time(settings: Settings, topic: str, at: datetime) -> dict[TopicPartition, int]:
+    """The offset of the first record written at that time or later, by partition; the end where there is none.
+
+    Raises:
+        NotReadyError: as `spans` does.
+    """
+    with _consumer(settings) as consumer:
+        partitions = _partitions(consumer, [topic])
+        found = consumer.offsets_for_times(dict.fromkeys(partitions, int(at.timestamp() * 1000)))
+        ends = consumer.end_offsets(partitions)
+        return {each: found[each].offset if found.get(each) else ends[each] for each in partitions}
+
+
+def unread(
+    settings: Settings, job: str, topics: Iterable[str], until: Mapping[TopicPartition, int] | None = None
+) -> int:
+    """How many records, up to the present ends or those in `until`, the last completed checkpoint does not contain.
 
     Flink commits, with each checkpoint, where its sources are. Far from the end, offsets are counted.
 
     Raises:
         NotReadyError: as `spans` does.
     """
-    with _consumer(settings, group=f"citystream.{job}") as consumer:
+    with _consumer(settings, group=group(job)) as consumer:
         partitions = _partitions(consumer, topics)
-        ends, begins = consumer.end_offsets(partitions), consumer.beginning_offsets(partitions)
+        ends, begins = until or consumer.end_offsets(partitions), consumer.beginning_offsets(partitions)
         at = {each: max(consumer.committed(each) or 0, begins[each]) for each in partitions}
         behind = sum(max(0, int(ends[each]) - int(at[each])) for each in partitions)
         if not 0 < behind <= NEAR:
@@ -110,7 +153,9 @@ def unread(settings: Settings, job: str, topics: Iterable[str]) -> int:
         consumer.assign(left)
         for each in left:
             consumer.seek(each, at[each])
-        return _read(consumer, left, lambda _: None)
+        found: list[bool] = []
+        _read(consumer, left, lambda record: found.append(record.offset < ends[record.topic, record.partition]))
+        return sum(found)
 
 
 def _read(consumer: KafkaConsumer, partitions: list[TopicPartition], take: Callable[[Any], None]) -> int:
@@ -181,6 +226,44 @@ class Reader:
         """Hand every record that has come since the last call to `take`; return how many there were in all."""
         self.count += _read(self._consumer, self._partitions, take)
         return self.count
+
+
+class Places:
+    """Finds single records of a topic.
+
+    Raises:
+        NotReadyError: as `spans` does.
+    """
+
+    def __init__(self, settings: Settings, topic: str) -> None:
+        self._topic = topic
+        with contextlib.ExitStack() as stack:
+            # One batch at a time: what follows is not wanted.
+            self._consumer = stack.enter_context(_consumer(settings, max_partition_fetch_bytes=1))
+            partitions = _partitions(self._consumer, [topic])
+            self._begin = self._consumer.beginning_offsets(partitions)
+            self._stack = stack.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        return bool(self._stack.__exit__(kind, error, trace))
+
+    def key(self, partition: int, offset: int) -> bytes | None:
+        """A record's key; None where it has none, or is no longer there."""
+        at = TopicPartition(self._topic, partition)
+        if offset < self._begin.get(at, offset + 1):
+            return None
+        self._consumer.assign([at])
+        self._consumer.seek(at, offset)
+        for _ in range(_LOOKS):
+            for record in self._consumer.poll(timeout_ms=500, max_records=1).get(at, ()):
+                key: bytes | None = record.key
+                return key if record.offset == offset else None
+        return None
 
 
 @dataclass

@@ -1,8 +1,8 @@
-"""Kafka: topics, dead letters, and alerts.
+"""Kafka: topics, dead letters, alerts, and records for other jobs.
 
 Contract of `dead_letters`: each record that can't be used arrives at least once, under the key
 `topic|partition|offset` by which a repeat is told. There is no transaction, so nothing ends while a server is away
-(docs/decisions/0019). That of `alerts` is the same (docs/decisions/0033).
+(docs/decisions/0019). That of `alerts` and `records` is the same (docs/decisions/0033, 0071).
 """
 
 import contextlib
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # What a record of a topic may take, Kafka's own few bytes included, once it is unpacked (docs/decisions/0020).
 RECORD_BYTES = 1_048_588
+# Which dead letters went back to their topic (control.redrive): a note each, for good.
+REDRIVEN = "citystream.redriven"
 # A dead letter carries the raw record in base64; citystream.records.DeadLetter keeps to it.
 DEAD_LETTER_BYTES = 4 * 1024 * 1024
 
@@ -63,6 +65,19 @@ def alerts(stream: "DataStream", topic: str, settings: Settings, *, name: str) -
     _attach(stream, serializer, settings, name=name, shown=name.replace(".", ": ", 1).replace("_", " "))
 
 
+def records(stream: "DataStream", topic: str, settings: Settings, *, name: str) -> None:
+    """Write rows of key, value (both text) and timestamp in ms to `topic`, at least once; a repeat is the same record.
+
+    Raises:
+        NotReadyError: the topic is missing.
+    """
+    from pyflink.java_gateway import get_gateway
+
+    check(settings, topic)
+    serializer = get_gateway().jvm.citystream.records.RecordSerializer(topic)
+    _attach(stream, serializer, settings, name=name, shown=name.replace(".", ": ", 1))
+
+
 def _attach(stream: "DataStream", j_serializer: Any, settings: Settings, *, name: str, shown: str) -> None:  # noqa: ANN401 - a py4j object
     from pyflink.datastream.connectors import Sink
     from pyflink.java_gateway import get_gateway
@@ -99,20 +114,21 @@ def admin(settings: Settings) -> KafkaAdminClient:
 
 
 def topics(settings: Settings) -> dict[str, dict[str, Any]]:
-    """Every topic of the settings and its dead-letter topic, as they are to be: partitions and configuration."""
+    """Every topic of the settings, its dead letters, and `REDRIVEN`: partitions and configuration as they are to be."""
+    everywhere = {
+        "min.insync.replicas": settings.kafka.min_insync_replicas,
+        # The brokers unpack what comes compressed, and so see how large it is: nobody unpacks it after them.
+        "compression.type": "uncompressed",
+    }
     wanted: dict[str, dict[str, Any]] = {}
     for name, topic in settings.topics.items():
-        common = {
-            "min.insync.replicas": settings.kafka.min_insync_replicas,
-            # The brokers unpack what comes compressed, and so see how large it is: nobody unpacks it after them.
-            "compression.type": "uncompressed",
-            **({"retention.ms": -1} if topic.keep else {}),
-        }
+        common = {**everywhere, **({"retention.ms": -1} if topic.keep else {})}
         for each, partitions, largest in (
             (name, topic.partitions, RECORD_BYTES),
             (dead_letter_topic(name), 1, DEAD_LETTER_BYTES),
         ):
             wanted[each] = {"num_partitions": partitions, "configs": {**common, "max.message.bytes": largest}}
+    wanted[REDRIVEN] = {"num_partitions": 1, "configs": {**everywhere, "cleanup.policy": "compact"}}
     return wanted
 
 

@@ -1,18 +1,23 @@
 """`python -m stack`: the local stack's commands."""
 
 import argparse
+import json
 import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any
 
 import psutil
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from conf.errors import Parser, command
-from conf.settings import load
+from conf.settings import Settings, load
+from control.cluster import Cluster
 from control.facts import Facts, facts
 from sinks.errors import NotReadyError
 from stack import doctor, health
@@ -21,6 +26,7 @@ from stack.lifecycle import LocalStack, follow, last_lines
 from stack.supervision import State
 
 _DOWN = 3
+_WATCH_SECONDS = 2
 _TAIL = 200
 _TAIL_OF_EACH = 10
 
@@ -101,11 +107,53 @@ def clean(stack: LocalStack, _: argparse.Namespace) -> int:
     return 0
 
 
-def status(stack: LocalStack, _: argparse.Namespace) -> int:
-    """Show every service, and every job."""
+def status(stack: LocalStack, arguments: argparse.Namespace) -> int:
+    """Show every service, and every job; again and again, or as JSON, where asked to."""
+    if arguments.json:
+        return as_json(stack)
+    if not arguments.watch:
+        code, shown = screen(stack)
+        console.print(shown)
+        return code
+    with Live(console=console, screen=console.is_terminal, auto_refresh=False) as live:
+        while True:
+            live.update(screen(stack)[1], refresh=True)
+            time.sleep(_WATCH_SECONDS)
+
+
+def as_json(stack: LocalStack) -> int:
+    """Print the same as one JSON object, for programs."""
     if not stack.supervisor.is_up():
-        console.print("The stack is down: `make up` starts it.")
+        print(json.dumps({"up": False}))
         return _DOWN
+    states = stack.supervisor.states()
+    found: dict[str, Any] = {"up": True, "services": [{**vars(state), "log": str(state.log)} for state in states]}
+    try:
+        settings = load()
+        found["jobs"] = [asdict(job) for job in facts(settings)]
+        found["slots"] = slots(settings)
+    except NotReadyError as error:
+        found["trouble"] = str(error)
+    print(json.dumps(found))
+    return exit_code(stack, states)
+
+
+def exit_code(stack: LocalStack, states: Sequence[State]) -> int:
+    """0 when every service runs that comes up with the stack, else 1."""
+    optional = {service.name for service in stack.services() if not service.autostart}
+    return 0 if all(state.running or state.name in optional for state in states) else 1
+
+
+def slots(settings: Settings) -> dict[str, int]:
+    """How many task slots there are in all, and how many are free."""
+    overview = Cluster(settings.flink.url).overview()
+    return {"total": overview["slots-total"], "free": overview["slots-available"]}
+
+
+def screen(stack: LocalStack) -> tuple[int, RenderableType]:
+    """All there is to see, and the exit code that says the same."""
+    if not stack.supervisor.is_up():
+        return _DOWN, "The stack is down: `make up` starts it."
     addresses = {service.name: service.address for service in stack.services()}
     table = Table(box=None, pad_edge=False)
     for heading in ("SERVICE", "STATE", "PID", "UPTIME", "MEMORY", "ADDRESS"):
@@ -124,14 +172,14 @@ def status(stack: LocalStack, _: argparse.Namespace) -> int:
             addresses.get(state.name, "-"),
         )
     table.add_row("total", "", "", "", f"{total / 2**20:.0f} MiB", "")
-    console.print(table)
-    console.print()
+    shown: list[RenderableType] = [table, ""]
     try:
-        console.print(jobs(facts(load())))
+        settings = load()
+        there = slots(settings)
+        shown += [jobs(facts(settings)), "", f"{there['free']} of {there['total']} task slots are free."]
     except NotReadyError as error:
-        console.print(f"What becomes of the jobs can't be told. {error}", markup=False)
-    optional = {service.name for service in stack.services() if not service.autostart}
-    return 0 if all(state.running or state.name in optional for state in states) else 1
+        shown.append(Text(f"What becomes of the jobs can't be told. {error}"))
+    return exit_code(stack, states), Group(*shown)
 
 
 def logs(stack: LocalStack, arguments: argparse.Namespace) -> int:
@@ -158,6 +206,14 @@ def restart(stack: LocalStack, arguments: argparse.Namespace) -> int:
     """Restart one service."""
     with Progress() as progress:
         stack.restart(arguments.service, progress.show)
+    return 0
+
+
+def workers(stack: LocalStack, arguments: argparse.Namespace) -> int:
+    """Have so many TaskManagers; what runs takes what is there."""
+    with Progress() as progress:
+        before = stack.scale(arguments.count, progress.show)
+    console.print(f"{arguments.count} TaskManagers, before {before}; until `make down`.")
     return 0
 
 
@@ -204,16 +260,20 @@ def span(passed: float) -> str:
 def jobs(known: Sequence[Facts]) -> Table:
     """A line per job: whether it runs, and how well."""
     table = Table(box=None, pad_edge=False)
-    for heading in ("JOB", "STATE", "UPTIME", "RESTARTS", "LAG", "READS", "CHECKPOINT", "DEAD LETTERS"):
+    for heading in (
+        *("JOB", "STATE", "UPTIME", "TASKS", "RESTARTS", "LAG", "READS", "CHECKPOINT", "STAGED", "DEAD LETTERS"),
+    ):
         table.add_column(heading, justify="left" if heading in ("JOB", "STATE") else "right", no_wrap=True)
     for job in known:
         colour = "green" if job.runs else "red" if job.wanted else "default"
         figures = (
             (span(time.time() - job.since) if job.since and job.runs else None, "{}"),
+            (job.parallelism, "x {}"),
             (job.restarts, "{:,}"),
             (job.lag, "{:,} records"),
             (job.rate, "{:,.0f}/s"),
             (job.checkpoint_age if job.runs else None, "{:,.0f} s ago"),
+            (job.staged if job.runs else None, "{:,} epochs"),
             (job.dead_letters, "{:,}"),
         )
         cells = ("-" if figure is None else shape.format(figure) for figure, shape in figures)
@@ -228,6 +288,7 @@ _COMMANDS: dict[str, tuple[Callable[[LocalStack, argparse.Namespace], int], str]
     "status": (status, "all services and jobs; exit code 3 when the stack is down, 1 when a service is"),
     "logs": (logs, "the log of a service, or the last lines of each"),
     "restart": (restart, "stop one service, start it again and wait until it answers"),
+    "workers": (workers, "have so many TaskManagers until the stack goes down; jobs take what is there"),
     "doctor": (diagnose, "check everything that can be checked, with a fix per finding"),
 }
 
@@ -248,6 +309,11 @@ def parser() -> Parser:
             one.add_argument("-f", "--follow", action="store_true", help="go on as new lines come")
         if name == "restart":
             one.add_argument("service", metavar="SERVICE", help="e.g. taskmanager-1")
+        if name == "status":
+            one.add_argument("--watch", action="store_true", help="again and again, until Ctrl-C")
+            one.add_argument("--json", action="store_true", help="one JSON object, for programs")
+        if name == "workers":
+            one.add_argument("count", type=int, metavar="N", help="how many")
     return top
 
 

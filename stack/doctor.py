@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from conf import factors
 from conf.errors import CitystreamError
 from conf.settings import Settings
-from conf.templates import templates
+from control import checks
 from control.facts import Facts, facts
-from sinks import elasticsearch, kafka, postgres
+from sinks import postgres
 from sinks.errors import NotReadyError
+from sinks.jar import fingerprint
 from stack import artifacts, health, preflight, supervision
 from stack.artifacts import Programs
 from stack.errors import StackError
@@ -63,9 +64,13 @@ def findings(stack: LocalStack, settings: Settings) -> Iterator[Finding]:
         yield Finding(service.name, text, answer.fine)
     yield from _checked(
         [
-            ("topics", lambda: _topics(settings)),
+            ("brokers", lambda: checks.brokers(settings)),
+            ("topics", lambda: checks.topics(settings)),
+            ("transactions", lambda: checks.transactions(settings)),
             ("migrations", lambda: _migrations(settings)),
-            ("templates", lambda: _templates(settings)),
+            ("staging", lambda: checks.staged(settings)),
+            ("templates", lambda: checks.index_templates(settings)),
+            ("clocks", lambda: checks.clocks(settings)),
         ]
     )
     try:
@@ -92,12 +97,6 @@ def _down(stack: LocalStack, services: Iterable[Service]) -> Iterator[Finding]:
     yield Finding("stack", "down: `make up` starts it", fine=True)
 
 
-def _topics(settings: Settings) -> str:
-    for topic in settings.topics:
-        kafka.check(settings, topic)
-    return f"{len(settings.topics)} with their dead letters"
-
-
 def _migrations(settings: Settings) -> str:
     wanted = {path.stem for path in postgres.MIGRATIONS.glob("[0-9]*.sql")}
     with postgres.connect(settings) as connection, connection.cursor() as cursor:
@@ -109,13 +108,6 @@ def _migrations(settings: Settings) -> str:
         msg = f"PostgreSQL lacks {', '.join(sorted(wanted))}: run `make prepare`."
         raise NotReadyError(msg)
     return "all applied"
-
-
-def _templates(settings: Settings) -> str:
-    names = sorted(templates())
-    for name in names:
-        elasticsearch.check(settings, name)
-    return f"{len(names)} index templates"
 
 
 def judged(job: Facts, settings: Settings) -> Finding:
@@ -131,6 +123,13 @@ def judged(job: Facts, settings: Settings) -> Finding:
         text = (
             f"runs, but its last checkpoint was {job.checkpoint_age:,.0f} s ago, and nothing becomes visible without: "
             f"see which server is away above, or `make logs SERVICE=taskmanager-1`."
+        )
+    elif job.checkpoint_failure:
+        text = f"runs, and its last checkpoint failed ({job.checkpoint_failure}): see its page at {settings.flink.url}."
+    elif job.jar is not None and job.jar != (built := fingerprint()):
+        text = (
+            f"runs with another jar ({job.jar}) than the one that is built here ({built}): "
+            f"`make stop JOB={job.job}`, then `make resume JOB={job.job}`, brings it to this one."
         )
     else:
         return Finding(job.job, f"runs, {job.restarts or 0} restarts since it was submitted", fine=True)

@@ -95,7 +95,7 @@ def wait(
                 return answer
 
     services = list(services)
-    with concurrent.futures.ThreadPoolExecutor(max_workers=len(services)) as pool:
+    with concurrent.futures.ThreadPoolExecutor(max_workers=max(1, len(services))) as pool:
         asked = {pool.submit(ask, service): service.name for service in services}
         pending = set(asked)
         failing = Failing()

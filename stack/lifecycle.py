@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from conf.settings import Stack
+from conf.settings import LAST_PORT, Stack
 from stack import artifacts, health, preflight, supervision
 from stack.artifacts import Programs, Report
 from stack.credentials import Credentials, private_folder, write_private
@@ -21,6 +21,8 @@ from stack.services import Context, Java, Service
 _HEALTHY_SECONDS = 300
 _STOP_SECONDS = 40
 _LOG_LINES = 15
+# How many TaskManagers there are, where `scale` has changed it.
+_TASK_MANAGERS = "task_managers"
 
 Show = Callable[[str, health.Answer], None]
 
@@ -90,6 +92,7 @@ class LocalStack:
             supervision.end(left)
         supervision.remove_stale_files(self.layout)
         self.layout.env_file.unlink(missing_ok=True)
+        (self.layout.run / _TASK_MANAGERS).unlink(missing_ok=True)
         return was_up or bool(left)
 
     def clean(self, report: Report) -> None:
@@ -110,6 +113,44 @@ class LocalStack:
         self.supervisor.stop_service(name)
         self.supervisor.start_service(name)
         self._wait([services[name]], show)
+
+    def scale(self, count: int, show: Show) -> int:
+        """Have so many TaskManagers from now on until the stack goes down; return how many there were.
+
+        Raises:
+            StackError: the stack is down, there is no port for so many, or one does not answer.
+        """
+        if not self.supervisor.is_up():
+            msg = "The stack is down: `make up` starts it, with `stack.task_managers` TaskManagers."
+            raise StackError(msg)
+        with self._alone():
+            before = self._task_managers()
+            if count < 1 or PortPlan(self.settings).metrics(count).number > LAST_PORT:
+                msg = f"{count} TaskManagers can't be: at least one, and a port for metrics for each."
+                raise StackError(msg)
+            preflight.memory_for(count - before, flink.task_manager_bytes())
+            (self.layout.run / _TASK_MANAGERS).write_text(str(count), encoding="utf-8")
+            programs, java = Programs.under(self.layout.cache, preflight.platform()), preflight.java()
+            context = self._context(programs, java)
+            services = list(all_services(context))
+            new = [flink.task_manager(number) for number in range(before + 1, count + 1)]
+            for number, name in enumerate(new, before + 1):
+                self.layout.working_directory(name).mkdir(parents=True, exist_ok=True)
+                flink.clear_temporary(context, number)
+            self.supervisor.change(
+                supervision.configuration(self.layout, services),
+                added=new,
+                removed=[flink.task_manager(number) for number in range(count + 1, before + 1)],
+            )
+            self._wait([service for service in services if service.name in new], show)
+        return before
+
+    def _task_managers(self) -> int:
+        """As many as `scale` was asked for since the stack came up, else as the setting says."""
+        try:
+            return int((self.layout.run / _TASK_MANAGERS).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return self.settings.task_managers
 
     def services(self) -> list[Service]:
         """The services as the settings describe them."""
@@ -133,7 +174,7 @@ class LocalStack:
 
     def _context(self, programs: Programs, java: Java) -> Context:
         return Context(
-            settings=self.settings,
+            settings=self.settings.model_copy(update={"task_managers": self._task_managers()}),
             layout=self.layout,
             ports=PortPlan(self.settings),
             programs=programs,
@@ -225,6 +266,7 @@ def addresses(context: Context) -> dict[str, str]:
         "ELASTICSEARCH_API_KEY": context.credentials.api_key or "",
         "FLINK_URL": flink.url(context),
         "BOARD_URL": board.url(context),
+        "BOARD_TOKEN": context.credentials.board,
         "SIMULATOR_URL": simulator.url(context),
     }
 

@@ -100,6 +100,17 @@ def memory() -> str:
     return f"{available:.0f} GiB available"
 
 
+def memory_for(more: int, size: int) -> None:
+    """Enough memory for so many more processes of this size in bytes."""
+    available = psutil.virtual_memory().available
+    if more > 0 and more * size > available:
+        msg = (
+            f"{more} more TaskManagers take {more * size / 2**30:.1f} GiB of memory and {available / 2**30:.1f} are "
+            "available: take fewer, or lower taskmanager.memory.process.size in conf/flink.yaml."
+        )
+        raise StackError(msg)
+
+
 def create_account(layout: Layout) -> None:
     """Make the account for the servers that refuse to run as root, where it is needed and missing."""
     name = layout.account

@@ -194,6 +194,16 @@ class Supervisor:
         with _tolerating(_FAULT_NOT_RUNNING):
             self._call("stopProcess", name, True)
 
+    def change(self, text: str, *, added: Iterable[str], removed: Iterable[str]) -> None:
+        """Take a configuration with other services while the rest goes on: stop what goes, start what comes."""
+        for name in removed:
+            self.stop_service(name)
+            self._call("removeProcessGroup", name)
+        self.configuration_file.write_text(text, encoding="utf-8")
+        self._call("reloadConfig")
+        for name in added:
+            self._call("addProcessGroup", name)
+
     def stop(self, services_seconds: float) -> None:
         """Stop all services side by side, then supervisord itself."""
         self._call("stopAllProcesses", False)

@@ -181,7 +181,8 @@ def assert_every_promise(settings: Settings, generator: Generator, *, seconds: f
     slate.await_that(
         lambda: len(query(settings, "SELECT 1 FROM oversells")) >= len(expected), 120, "every oversell is found"
     )
-    assert set(query(settings, "SELECT show_id, seat, second_ticket_id FROM oversells")) == expected
+    found = set(query(settings, "SELECT show_id, seat, second_ticket_id FROM oversells"))
+    assert found == expected, f"for nothing: {found - expected}; not found: {expected - found}"
     alerts = {alert["alert_id"]: alert for alert in json_records(settings, ALERTS) if alert["kind"] == "oversell"}
     told = [(each["show_id"], each["seat"], each["second_ticket_id"]) for each in alerts.values()]
     assert Counter(told) == Counter(expected)

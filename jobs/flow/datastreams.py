@@ -136,7 +136,19 @@ def timers_in_checkpoints(stream: DataStream, *, name: str) -> DataStream:
     PyFlink alone registers them a moment too late, and a window restored without its timer never fires
     (docs/decisions/0015). A test holds every Python operator with timers or windows to it.
     """
+    return _behind(stream, get_gateway().jvm.citystream.records.PythonTimers(), name, "timers")
+
+
+def bundles_finished(stream: DataStream, *, name: str) -> DataStream:
+    """The stream, with what the Python operator that it comes from has begun finished before its state is closed.
+
+    A bundle that goes on with RocksDB closed ends the whole TaskManager. A test of the job graph holds every Python
+    operator with keyed state to this, or to `timers_in_checkpoints`, which sees to it, too.
+    """
+    return _behind(stream, get_gateway().jvm.citystream.records.PythonBundles(), name, "bundles")
+
+
+def _behind(stream: DataStream, operator: Any, name: str, what: str) -> DataStream:  # noqa: ANN401 - a py4j object
     j_stream = stream._j_data_stream
-    timers = get_gateway().jvm.citystream.records.PythonTimers()
-    j_timers = j_stream.transform(f"{name.replace('.', ': ', 1)}: timers", j_stream.getType(), timers)
-    return DataStream(j_timers.uid(f"{name}.timers"))
+    j_behind = j_stream.transform(f"{name.replace('.', ': ', 1)}: {what}", j_stream.getType(), operator)
+    return DataStream(j_behind.uid(f"{name}.{what}"))

@@ -14,7 +14,7 @@ from pyflink.table import StreamTableEnvironment
 from pyflink.util.java_utils import to_jarray
 
 from conf.streams import Ledger, Total
-from jobs.flow.datastreams import keyed_pairs, rows
+from jobs.flow.datastreams import bundles_finished, keyed_pairs, rows
 from jobs.rules.totals import plus
 from sinks.rows import columns
 
@@ -126,7 +126,7 @@ def fold(partials: DataStream, sums: Sequence[str], *, python_mode: str, name: s
     # Each mode keeps Python's state in its own form, and takes the other's for none at all: with a uid for each, Flink
     # refuses such a savepoint.
     uid = f"{name}.fold" if python_mode == "process" else f"{name}.fold.{python_mode}"
-    return totals.name(f"{name}: fold").uid(uid)
+    return bundles_finished(totals.name(f"{name}: fold").uid(uid), name=uid)
 
 
 def of_total(tables: StreamTableEnvironment, total: Total, sums: Sequence[str], *, name: str) -> DataStream:

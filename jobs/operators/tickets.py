@@ -12,7 +12,7 @@ from pyflink.util.java_utils import to_jarray
 
 from conf.city.venues import venues
 from conf.streams import Total
-from jobs.flow.datastreams import keyed_pairs, rows
+from jobs.flow.datastreams import bundles_finished, keyed_pairs, rows
 from jobs.flow.totals import combine
 from jobs.rules.totals import plus
 from sinks.rows import columns
@@ -79,7 +79,7 @@ def sold_out(
     uid = f"{name}.sold-out" if python_mode == "process" else f"{name}.sold-out.{python_mode}"
     capacity = {each.name: each.seats for each in venues()}
     shows = keyed_pairs(partials, PARTIAL).process(SoldOut(capacity, seat_days), output_type=SOLD_OUT)
-    return shows.name(f"{name}: sold out").uid(uid)
+    return bundles_finished(shows.name(f"{name}: sold out").uid(uid), name=uid)
 
 
 class SoldOut(KeyedProcessFunction):

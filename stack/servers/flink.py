@@ -22,13 +22,13 @@ from typing import Any
 import yaml
 
 from conf.settings import ROOT
+from sinks.jar import JAR
 from stack import artifacts
 from stack.credentials import private_folder
 from stack.errors import StackError
 from stack.layout import Port
 from stack.services import HOST, Context, Service, properties
 
-JAR = ROOT / "sinks" / "java" / "target" / "citystream-sinks.jar"
 TUNABLE = ROOT / "conf" / "flink.yaml"
 AGENT = Path(artifacts.__file__).with_name("plugin") / "LoopbackOnly.java"
 _AGENT_MANIFEST = {"Premain-Class": f"citystream.stack.{AGENT.stem}", "Can-Retransform-Classes": "true"}
@@ -79,10 +79,14 @@ def prepare(context: Context) -> None:
     for process in _PROCESSES:
         _java_arguments(context, process).write_text(_arguments(context, process), encoding="utf-8")
     for number in range(context.settings.task_managers + 1):
-        temporary = _temporary(context, number)
-        # What a killed process left in its temporary folder is of no use to the next.
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
+        clear_temporary(context, number)
+
+
+def clear_temporary(context: Context, number: int) -> None:
+    """Make a process's temporary folder anew: what a killed one left in it is of no use to the next."""
+    temporary = _temporary(context, number)
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
 
 
 def _lay_out_libraries(folder: Path) -> None:
@@ -192,6 +196,17 @@ def services(context: Context) -> Iterator[Service]:
 def task_manager(number: int) -> str:
     """The name of a TaskManager, for the stack and for Flink."""
     return f"taskmanager-{number}"
+
+
+def task_manager_bytes() -> int:
+    """How much memory conf/flink.yaml gives a TaskManager.
+
+    Raises:
+        StackError: conf/flink.yaml can't be read as settings.
+    """
+    size = str(settings_of(TUNABLE).get("taskmanager.memory.process.size", "0"))
+    number, unit = size.rstrip("bBgGkKmM").strip(), size.strip().lower().rstrip("b")[-1:]
+    return int(number) << {"k": 10, "m": 20, "g": 30}.get(unit, 0)
 
 
 def url(context: Context) -> str:

@@ -14,6 +14,7 @@ from control.facts import facts
 from control.single import refuse_second
 from sinks import kafka, postgres
 from sinks.errors import NotReadyError
+from sinks.jar import fingerprint
 from tests import deliveries, slate
 from tests.integration.orders import order
 
@@ -51,6 +52,7 @@ def test_facts(settings: Settings) -> None:
     carbon = next(each for each in others if each.job == "carbon")
     assert (job.state, job.runs, job.wanted, job.others, job.failure) == ("RUNNING", True, True, (), None)
     assert job.restarts == 0
+    assert (job.jar, job.parallelism, job.checkpoint_failure) == (fingerprint(), settings.flink.parallelism, None)
     assert job.staged == 0
     assert job.checkpoint_age is not None
     assert 0 <= job.checkpoint_age < 60

@@ -7,12 +7,16 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from pyflink.java_gateway import get_gateway
 
 from conf.streams import STREAMS
 from tests.deliveries import settings
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.elasticsearch]
-JOBS = {name: (importlib.import_module(f"jobs.{name}").build, len(stream.topics)) for name, stream in STREAMS.items()}
+JOBS = {
+    name: (importlib.import_module(f"jobs.{name}").build, len(stream.topics) + len(stream.borrows))
+    for name, stream in STREAMS.items()
+}
 
 
 def nodes_of(build: Callable[..., Any]) -> dict[str, str | None]:
@@ -65,3 +69,19 @@ def test_windows_and_timers_of_python_are_in_checkpoints(job: str, nodes: dict[s
     behind = {str(uid).removesuffix(".timers") for uid in nodes.values() if str(uid).endswith(".timers")}
     assert behind == getattr(importlib.import_module(f"tests.{job}"), "TIMERS", set())
     assert behind <= set(nodes.values())
+
+
+def test_bundles_of_python_are_finished_before_their_state_is_closed(job: str) -> None:
+    """One that goes on with RocksDB closed ends the TaskManager: docs/decisions/0064."""
+    env = JOBS[job][0](settings())
+    assert json.loads(env.get_execution_plan())["nodes"]
+    graph = env._j_stream_execution_environment.getStreamGraph(False)
+    loader = get_gateway().jvm.java.lang.Thread.currentThread().getContextClassLoader()
+    keyed = {}
+    for node in graph.getStreamNodes().toArray():
+        factory = node.getOperatorFactory()
+        if factory and "PythonKeyed" in factory.getStreamOperatorClass(loader).getSimpleName():
+            behind = [graph.getStreamNode(edge.getTargetId()).getTransformationUID() for edge in node.getOutEdges()]
+            keyed[node.getTransformationUID()] = behind
+    assert keyed, "every job has such an operator"
+    assert [uid for uid, behind in keyed.items() if not {f"{uid}.timers", f"{uid}.bundles"} & set(behind)] == []

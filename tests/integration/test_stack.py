@@ -1,5 +1,6 @@
 """The local stack for real: up twice, servers killed, ports taken. It runs a stack of its own beside any other."""
 
+import json
 import os
 import re
 import signal
@@ -16,6 +17,7 @@ from kafka import KafkaConsumer, KafkaProducer
 from kafka.admin import KafkaAdminClient, NewTopic
 
 from conf.settings import ROOT, load, read_env_file
+from conf.streams import STREAMS
 from stack.lifecycle import LocalStack
 
 DIRECTORY = ".stack-supervision-test"
@@ -70,7 +72,7 @@ def pids(stack: LocalStack) -> dict[str, int]:
 def test_the_env_file_says_all_and_only_to_its_owner(env: dict[str, str]) -> None:
     assert set(env) == {
         *["KAFKA_BOOTSTRAP_SERVERS", "POSTGRES_URL", "ELASTICSEARCH_URL", "ELASTICSEARCH_API_KEY"],
-        *["FLINK_URL", "BOARD_URL", "SIMULATOR_URL"],
+        *["FLINK_URL", "BOARD_URL", "BOARD_TOKEN", "SIMULATOR_URL"],
     }
     assert all(env.values())
     assert (ROOT / DIRECTORY / "env").stat().st_mode & 0o077 == 0
@@ -171,6 +173,25 @@ def test_a_killed_postgres_comes_back_with_its_rows(env: dict[str, str], stack: 
 
 def test_a_killed_task_manager_comes_back(env: dict[str, str], stack: LocalStack) -> None:
     kill_and_wait(stack, "taskmanager-1")
+
+
+def test_workers_come_and_go(env: dict[str, str]) -> None:
+    more = run("workers", "2")
+    assert more.returncode == 0, more.stdout + more.stderr
+    assert "2 TaskManagers, before 1" in more.stdout
+    again = run("up")
+    assert again.returncode == 0, again.stderr
+    status = json.loads(run("status", "--json").stdout)
+    managers = {each["name"]: each["state"] for each in status["services"] if each["name"].startswith("taskmanager")}
+    assert managers == {"taskmanager-1": "RUNNING", "taskmanager-2": "RUNNING"}
+    assert status["slots"]["total"] == 2 * load().stack.slots_per_task_manager
+    assert {job["job"] for job in status["jobs"]} == {*STREAMS}
+    fewer = run("workers", "1")
+    assert fewer.returncode == 0, fewer.stdout + fewer.stderr
+    assert "taskmanager-2" not in run("status").stdout
+    refused = run("workers", "0")
+    assert refused.returncode == 1
+    assert "0 TaskManagers can't be" in refused.stderr
 
 
 def test_after_a_killed_supervisord_doctor_says_make_up_and_that_is_enough(stack: LocalStack) -> None:

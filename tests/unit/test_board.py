@@ -7,7 +7,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.testclient import TestClient
 
 from board import app, forecast
-from board.__main__ import parts
+from board.__main__ import parts, remembered
 from board.forecast import Known, Ready, nearest
 from forecast.forecaster import Forecaster
 from forecast.rolling import replay
@@ -176,3 +176,14 @@ def test_the_interface_is_described(client: TestClient) -> None:
 
 def test_every_part_is_found() -> None:
     assert {part.title for part in parts()} >= {"Coordinates", "Forecast"}
+
+
+def test_settings_are_not_read_for_each_request_and_not_kept_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("board.__main__.time.monotonic", lambda: now[0])
+    found = remembered(lambda: now[0], 5)  # type: ignore[arg-type, return-value]
+    seen = []
+    for at in (0.0, 4.0, 6.0, 10.0):
+        now[0] = at
+        seen.append(found())
+    assert seen == [0, 0, 6, 6]

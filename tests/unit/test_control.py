@@ -127,5 +127,11 @@ def test_make_hands_on_what_was_asked_for() -> None:
 
     assert command("reconcile") == "-m stack.reconcile"
     assert command("reconcile", "JOB=deliveries", "ARGS=--repair") == "-m stack.reconcile deliveries --repair"
+    assert command("scale", "JOB=tickets", "PARALLELISM=4") == "-m stack.control scale tickets 4"
+    assert command("autoscale", "JOB=tickets", "ARGS=--dry-run") == "-m stack.autoscale tickets --dry-run"
+    assert command("workers", "N=3") == "-m stack workers 3"
+    assert command("redrive", "TOPIC=t.dead-letters", "ARGS=--dry-run") == "-m stack.redrive t.dead-letters --dry-run"
+    assert command("backfill", "ARGS=--dry-run") == "-m generators.pollers.carbon backfill --dry-run"
+    assert command("backfill", "JOB=tickets", "FROM=earliest") == "-m stack.control backfill tickets --from earliest"
     assert command("submit") == "-m stack.control submit deliveries"
     assert command("submit", "JOB=carbon", "FRESH=1") == "-m stack.control submit carbon --fresh"

@@ -2,8 +2,10 @@
 
 import itertools
 import json
+import re
 import shutil
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -107,6 +109,15 @@ def test_prometheus_has_the_alerts_and_each_says_what_to_do() -> None:
         assert len(rule["annotations"]["description"]) > 80, rule["alert"]
 
 
+def test_the_page_has_each_alert_and_no_other() -> None:
+    page = (ROOT / "docs" / "alerts.md").read_text(encoding="utf-8")
+    rules = {rule["alert"]: rule["labels"]["severity"] for rule in monitoring.alerts()}
+    assert set(re.findall(r"^## (.+)$", page, re.MULTILINE)) == rules.keys()
+    assert dict(re.findall(r"^\| \[`(\w+)`\]\(#.*\| (\w+) \|$", page, re.MULTILINE)) == rules
+    for name, text in re.findall(r"^## (\w+)\n\n(.+?)(?=\n## |\Z)", page, re.MULTILINE | re.DOTALL):
+        assert len(text) > 100, name
+
+
 def test_every_alert_has_a_case_in_which_it_fires() -> None:
     cases = yaml.safe_load(CASES.read_text())["tests"]
     fired = {sample["labels"] for case in cases for test in case["promql_expr_test"] for sample in test["exp_samples"]}
@@ -153,3 +164,24 @@ def test_a_metric_that_does_not_exist_is_seen() -> None:
     )
     assert monitoring.groupings(query.parsed()) == [{"a"}]
     assert dict(monitoring.selected(query.parsed(), query.shown)) == {"m": {"a", "b"}, "n": {"a"}, "o": {"a"}}
+
+
+def test_the_shortened_rules_differ_in_times_alone(tmp_path: Path) -> None:
+    """Those by which tests/chaos/test_alerts.py has Prometheus judge."""
+    plain = monitoring.alerts()
+    groups = monitoring.quickened(12)
+    short = [rule for group in groups["groups"] for rule in group["rules"]]
+    times = re.compile(r"\d+(ms|s|m|h)\b| / 12")
+    for one, other in zip(plain, short, strict=True):
+        assert {**one, "expr": "", "for": ""} == {**other, "expr": "", "for": ""}
+        assert times.sub("", one["expr"]) == times.sub("", other["expr"])
+        assert one["expr"] != other["expr"] or not times.search(one["expr"]), one["alert"]
+    by_name = {rule["alert"]: rule for rule in short}
+    assert "[50000ms]" in by_name["JobKeepsRestarting"]["expr"]
+    assert by_name["Backpressure"]["for"] == "50000ms"
+    assert "15 * 60 * 1000 / 12" in by_name["CheckpointsFail"]["expr"]
+    if promtool := shutil.which("promtool"):
+        file = tmp_path / "alerts.yaml"
+        file.write_text(yaml.safe_dump(groups))
+        ran = subprocess.run([promtool, "check", "rules", str(file)], capture_output=True, text=True, check=False)
+        assert ran.returncode == 0, ran.stdout + ran.stderr

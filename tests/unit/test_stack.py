@@ -22,6 +22,7 @@ from conf.settings import ROOT, Stack, load
 from conf.streams import STREAMS
 from conf.templates import templates
 from control.facts import Facts
+from sinks.jar import fingerprint
 from stack import accounts, artifacts, doctor, health, preflight, supervision
 from stack.__main__ import jobs, main
 from stack.artifacts import DownloadProgress, Programs
@@ -339,6 +340,10 @@ class TestHealth:
         health.wait([service(answers=slowly)], list, 5, lambda name, answer: shown.append((name, answer.fine)))
         assert shown == [("one", False), ("one", True)]
 
+    def test_of_no_servers_all_answer(self) -> None:
+        """`make workers` with a smaller number starts none."""
+        health.wait([], list, 5, lambda *_: None)
+
     def test_says_who_has_run_out_of_time(self) -> None:
         def never() -> None:
             msg = "not yet\nmore"
@@ -360,6 +365,7 @@ def job(**changes: Any) -> Facts:
     """A job that was submitted a minute ago and runs well."""
     plain = {"job": "deliveries", "id": "1", "others": (), "state": "RUNNING", "wanted": True, "restarts": 2}
     plain |= {"since": time.time() - 60, "failure": None, "checkpoint_age": 3.0, "lag": 1500, "rate": 200.0}
+    plain |= {"checkpoint_failure": None, "jar": fingerprint(), "parallelism": 2}
     return Facts(**{**plain, "dead_letters": 7, "staged": 0, **changes})
 
 
@@ -367,13 +373,15 @@ class TestJobs:
     def test_status_shows_how_each_stands(self) -> None:
         console = Console(width=200)
         ended = job(job="carbon", id=None, state=None, wanted=False, since=None, restarts=None, lag=None, rate=None)
+        ended = replace(ended, parallelism=None)
         with console.capture() as captured:
             console.print(jobs([job(), replace(ended, checkpoint_age=None, dead_letters=None)]))
         _, one, two = captured.get().splitlines()
         assert one.split() == [
-            *["deliveries", "RUNNING", "0:01:00", "2", "1,500", "records", "200/s", "3", "s", "ago", "7"]
+            *["deliveries", "RUNNING", "0:01:00", "x", "2", "2", "1,500", "records", "200/s", "3", "s", "ago"],
+            *["0", "epochs", "7"],
         ]
-        assert two.split() == ["carbon", "not", "submitted", *"------"]
+        assert two.split() == ["carbon", "not", "submitted", *"--------"]
 
     @pytest.mark.parametrize(
         ("changes", "fine", "said"),
@@ -385,12 +393,37 @@ class TestJobs:
             ({"state": "FINISHED", "wanted": False}, True, "`make submit JOB=deliveries` starts it"),
             ({"others": ("2",)}, False, "2 jobs of this name run"),
             ({"checkpoint_age": 600.0}, False, "its last checkpoint was 600 s ago"),
+            ({"checkpoint_failure": "disk full"}, False, "its last checkpoint failed (disk full)"),
+            ({"jar": "0123456789ab"}, False, "runs with another jar (0123456789ab) than the one that is built here"),
+            ({"jar": None}, True, "runs"),
         ],
     )
     def test_doctor_judges_each(self, changes: dict[str, Any], fine: bool, said: str) -> None:
         finding = doctor.judged(job(**changes), load())
         assert finding.fine is fine
         assert said in finding.text
+
+
+class TestWorkers:
+    def test_are_as_many_as_were_asked_for_until_the_stack_goes_down(self, settings: Stack) -> None:
+        stack = LocalStack.of(settings)
+        named = [flink.task_manager(number) for number in range(1, settings.task_managers + 1)]
+        assert [each.name for each in stack.services() if each.name.startswith("taskmanager")] == named
+        (stack.layout.run).mkdir(parents=True)
+        (stack.layout.run / "task_managers").write_text("3")
+        assert len([each for each in stack.services() if each.name.startswith("taskmanager")]) == 3
+        stack.down(lambda _: None)
+        assert [each.name for each in stack.services() if each.name.startswith("taskmanager")] == named
+
+    def test_need_a_stack(self, settings: Stack) -> None:
+        with pytest.raises(StackError, match="The stack is down: `make up` starts it"):
+            LocalStack.of(settings).scale(3, lambda *_: None)
+
+    def test_need_memory(self) -> None:
+        preflight.memory_for(-1, 2**60)
+        with pytest.raises(StackError, match=r"2 more TaskManagers take 2147483648.0 GiB of memory"):
+            preflight.memory_for(2, 2**60)
+        assert flink.task_manager_bytes() == 1600 * 2**20
 
 
 class TestDoctor:

@@ -38,7 +38,7 @@ export const overview = {
         section: "emission_per_complex",
         of: (rows) => {
           const most = Math.max(...rows.map((row) => row.kg_co2 ?? 0), 1);
-          return rows.map((row) => ({ lat: row.lat, lon: row.lon, radius: 1.5 + 7 * Math.sqrt((row.kg_co2 ?? 0) / most), colour: colour("ink") }));
+          return rows.map((row) => ({ lat: row.lat, lon: row.lon, radius: 1.5 + 5 * Math.sqrt((row.kg_co2 ?? 0) / most), colour: colour("ink") }));
         },
       },
     },

@@ -9,7 +9,7 @@ from pyflink.datastream import DataStream, KeyedCoProcessFunction, RuntimeContex
 from pyflink.datastream.state import MapState, MapStateDescriptor
 
 from apis import parcels
-from jobs.flow.datastreams import keyed, mapped
+from jobs.flow.datastreams import bundles_finished, keyed, mapped
 from jobs.flow.gather import Batch, gather
 from jobs.rules.carbon import buildings
 from jobs.rules.carbon.buildings import of_lots
@@ -21,7 +21,7 @@ def per_dong(described: DataStream, metered: DataStream, *, seconds: float) -> D
     """What was metered at the lots of each complex, as facts of it."""
     by_dong = mapped(metered, buildings.seen, Types.PICKLED_BYTE_ARRAY(), name="carbon.metered-by-dong")
     gathered = gather(by_dong, seconds=seconds, name="carbon.metered")
-    return (
+    joined = (
         keyed(gathered, lambda batch: batch[0], name="carbon.metered-per-dong")
         .connect(
             keyed(described, lambda record: Complex(*record[0]).legal_dong or "", name="carbon.complexes-per-dong")
@@ -30,6 +30,7 @@ def per_dong(described: DataStream, metered: DataStream, *, seconds: float) -> D
         .name("carbon: per dong")
         .uid("carbon.per-dong")
     )
+    return bundles_finished(joined, name="carbon.per-dong")
 
 
 class PerDong(KeyedCoProcessFunction):

@@ -14,7 +14,7 @@ from pyflink.common import Types
 from pyflink.datastream import DataStream, KeyedCoProcessFunction, OutputTag, RuntimeContext
 from pyflink.datastream.state import MapState, MapStateDescriptor, ValueState, ValueStateDescriptor
 
-from jobs.flow.datastreams import keyed
+from jobs.flow.datastreams import bundles_finished, keyed
 from jobs.flow.emitted import row
 from jobs.flow.gather import Batch, gather
 from jobs.rules.carbon.complexes import Complex
@@ -74,13 +74,16 @@ DOCUMENTS = OutputTag("carbon")
 def per_complex(described: DataStream, facts: DataStream, join: "PerComplex", *, seconds: float) -> DataStream:
     """What each complex emits in a month, for its station's month; on the side its tables and documents."""
     gathered = gather(facts, seconds=seconds, name="carbon.usage")
-    return (
+    joined = (
         keyed(gathered, lambda batch: batch[0], name="carbon.usage-per-complex")
         .connect(keyed(described, lambda record: record[0][0], name="carbon.complexes-per-complex"))
         .process(join, output_type=Types.PICKLED_BYTE_ARRAY())
         .name("carbon: per complex")
         .uid("carbon.per-complex")
     )
+    bundles_finished(joined, name="carbon.per-complex")
+    # Not what comes out behind it: side outputs are those of the operator itself.
+    return joined
 
 
 class PerComplex(KeyedCoProcessFunction):
@@ -242,13 +245,16 @@ def _rounded(number: Fraction, decimals: int) -> Decimal:
 def per_month(emitted: DataStream, weather_of_month: DataStream, *, seconds: float) -> DataStream:
     """What complexes and regions emit, per station and month, spread over its days; everything is on the side."""
     emitted_in_month = gather(emitted, seconds=seconds, name="carbon.emitted")
-    return (
+    joined = (
         keyed(emitted_in_month, lambda batch: batch[0], name="carbon.emitted-per-month")
         .connect(keyed(weather_of_month, lambda batch: batch[0], name="carbon.weather-per-month"))
         .process(PerMonth(), output_type=Types.PICKLED_BYTE_ARRAY())
         .name("carbon: per month")
         .uid("carbon.per-month")
     )
+    bundles_finished(joined, name="carbon.per-month")
+    # Not what comes out behind it: side outputs are those of the operator itself.
+    return joined
 
 
 class PerMonth(KeyedCoProcessFunction):

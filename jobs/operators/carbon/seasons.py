@@ -7,7 +7,7 @@ from pyflink.common import Types
 from pyflink.datastream import DataStream, KeyedCoProcessFunction, RuntimeContext
 from pyflink.datastream.state import MapState, MapStateDescriptor
 
-from jobs.flow.datastreams import keyed, mapped
+from jobs.flow.datastreams import bundles_finished, keyed, mapped
 from jobs.flow.gather import Batch, gather
 from jobs.rules.carbon import weather
 from jobs.rules.carbon.complexes import Complex
@@ -23,7 +23,7 @@ def per_month_of_weather(measured: DataStream, *, seconds: float) -> DataStream:
 
 def per_station(described: DataStream, weather_of_month: DataStream, station_of: Callable[[str], str]) -> DataStream:
     """The weights of each month that is over, as facts of the complexes near the station."""
-    return (
+    joined = (
         keyed(weather_of_month, lambda batch: batch[0].rsplit("|", 1)[0], name="carbon.weather-per-station")
         .connect(
             keyed(described, lambda record: station_of(Complex(*record[0]).region), name="carbon.complexes-per-station")
@@ -32,6 +32,7 @@ def per_station(described: DataStream, weather_of_month: DataStream, station_of:
         .name("carbon: per station")
         .uid("carbon.per-station")
     )
+    return bundles_finished(joined, name="carbon.per-station")
 
 
 class PerStation(KeyedCoProcessFunction):

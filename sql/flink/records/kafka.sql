@@ -6,7 +6,7 @@
     -- Fewer, larger answers: less work for brokers and job (docs/decisions/0018).
     'properties.fetch.min.bytes' = '65536',
     'properties.fetch.max.wait.ms' = '200',
-    -- A fresh start reads everything: tables and documents absorb what they already hold.
-    'scan.startup.mode' = 'earliest-offset',
+    -- A fresh start reads everything, a backfill a part: tables and documents absorb what they already hold.
+    ${start},
     'scan.bounded.mode' = '${bounded}',
     'scan.topic-partition-discovery.interval' = '10 s'

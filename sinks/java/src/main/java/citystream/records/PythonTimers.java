@@ -1,19 +1,12 @@
 package citystream.records;
 
-import java.lang.reflect.Field;
 import java.lang.reflect.Method;
 import java.util.ArrayList;
 import java.util.List;
-import org.apache.flink.streaming.api.operators.AbstractStreamOperator;
-import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
 import org.apache.flink.streaming.api.operators.StreamOperator;
-import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
-import org.apache.flink.streaming.runtime.tasks.OperatorChain;
-import org.apache.flink.streaming.runtime.tasks.StreamOperatorWrapper;
-import org.apache.flink.streaming.runtime.tasks.StreamTask;
 
 /**
- * Lets every record pass, and sees to it that a checkpoint contains the timers of the Python operator before it.
+ * As {@link PythonBundles}, and sees to it that a checkpoint contains the timers of the Python operator before it.
  *
  * <p>A timer that Python sets reaches the task as a mail. Before a checkpoint the Python operator finishes its bundle,
  * so its state is complete, but the mails it has just caused are read after the snapshot (PyFlink 2.2.1): a window
@@ -23,7 +16,7 @@ import org.apache.flink.streaming.runtime.tasks.StreamTask;
  *
  * <p>It has to be chained behind every Python operator that sets timers or has windows.
  */
-public final class PythonTimers<T> extends AbstractStreamOperator<T> implements OneInputStreamOperator<T, T> {
+public final class PythonTimers<T> extends PythonBundles<T> {
     private static final long serialVersionUID = 1L;
 
     static final String REGISTER = "drainUnregisteredTimers";
@@ -34,8 +27,7 @@ public final class PythonTimers<T> extends AbstractStreamOperator<T> implements 
     public void open() throws Exception {
         super.open();
         registrations = new ArrayList<>();
-        for (StreamOperatorWrapper<?, ?> each : chain(getContainingTask()).getAllOperators()) {
-            StreamOperator<?> operator = each.getStreamOperator();
+        for (StreamOperator<?> operator : operators()) {
             Method register = method(operator.getClass());
             if (register != null) {
                 registrations.add(() -> call(register, operator));
@@ -49,20 +41,9 @@ public final class PythonTimers<T> extends AbstractStreamOperator<T> implements 
     }
 
     @Override
-    public void processElement(StreamRecord<T> record) {
-        output.collect(record);
-    }
-
-    @Override
     public void prepareSnapshotPreBarrier(long checkpointId) throws Exception {
         registrations.forEach(Runnable::run);
         super.prepareSnapshotPreBarrier(checkpointId);
-    }
-
-    private static OperatorChain<?, ?> chain(StreamTask<?, ?> task) throws ReflectiveOperationException {
-        Field field = StreamTask.class.getDeclaredField("operatorChain");
-        field.setAccessible(true);
-        return (OperatorChain<?, ?>) field.get(task);
     }
 
     /** The method of a Python operator, or null. */
