@@ -17,7 +17,7 @@ from defusedxml.ElementTree import DefusedXMLParser
 
 from apis import calendar
 from apis.answers import Flaw, Reaction, RefusedError, Response, UnreadableError, by_status
-from apis.endpoints import Api, ApiError, Names, access
+from apis.endpoints import Api, Names, access, needed
 from conf.settings import Settings
 
 Item = dict[str, str]
@@ -106,16 +106,17 @@ def api(settings: Settings) -> Api[Answer]:
         ApiError: the address and the key don't go together.
     """
     chosen, simulator = settings.pollers, settings.simulator
-    found = access(
+    found = needed(
+        access(
+            NAMES,
+            url=chosen.data_go_kr_url,
+            key=chosen.service_key,
+            simulator=simulator.url,
+            simulator_keys=simulator.service_keys,
+        ),
         NAMES,
-        url=chosen.data_go_kr_url,
-        key=chosen.service_key.get_secret_value() if chosen.service_key else None,
-        simulator=simulator.url,
-        simulator_keys=simulator.service_keys,
+        "set it to the key of your account there",
     )
-    if found is None:
-        msg = f"there is no key for data.go.kr: set {NAMES.key_variable} to the one of your account there"
-        raise ApiError(msg)
     return Api(
         name="data.go.kr",
         access=found,

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from apis.answers import Flaw, Reaction, RefusedError, Response, UnreadableError, by_status
-from apis.endpoints import Api, ApiError, Call, Endpoint, Names, access
+from apis.endpoints import Api, Call, Endpoint, Names, access, needed
 from apis.quota import Quota
 from conf.settings import Settings
 
@@ -43,17 +43,18 @@ def endpoint(settings: Settings) -> Endpoint[Offers]:
     Raises:
         ApiError: there is a token of somebody's own and no address of Duffel, or the address and no token.
     """
-    chosen, simulator, token = settings.events.flights, settings.simulator, settings.pollers.duffel_token
-    found = access(
+    chosen, simulator = settings.events.flights, settings.simulator
+    found = needed(
+        access(
+            NAMES,
+            url=settings.pollers.duffel_url,
+            key=settings.pollers.duffel_token,
+            simulator=simulator.url,
+            simulator_keys=simulator.events.flights_tokens,
+        ),
         NAMES,
-        url=settings.pollers.duffel_url,
-        key=token.get_secret_value() if token else None,
-        simulator=simulator.url,
-        simulator_keys=simulator.events.flights_tokens,
+        "set it, or events.flights.enabled: false",
     )
-    if found is None:
-        msg = f"{NAMES.url_variable} is set, but not {NAMES.key_variable}: set it, or events.flights.enabled: false"
-        raise ApiError(msg)
     api = Api(
         name="duffel",
         access=found,

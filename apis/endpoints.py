@@ -7,12 +7,15 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import tzinfo
-from typing import Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 from urllib.parse import unquote
 
 from apis.answers import Response
 from apis.quota import Quota
 from conf.errors import CitystreamError
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
 
 T = TypeVar("T")
 
@@ -48,7 +51,7 @@ class Names:
 
 
 def access(
-    names: Names, *, url: str | None, key: str | None, simulator: str, simulator_keys: tuple[str, ...]
+    names: Names, *, url: str | None, key: "SecretStr | None", simulator: str, simulator_keys: tuple[str, ...]
 ) -> Access | None:
     """Where the API is, or the simulator where no address is set, and the key; None: there is no key for it.
 
@@ -62,16 +65,33 @@ def access(
     Raises:
         ApiError: a key of somebody's own, and no address of the API that knows it.
     """
-    key = decoded((key or "").strip())
+    secret = decoded(key.get_secret_value().strip()) if key else ""
     if url is None:
-        if key and key not in simulator_keys:
+        if secret and secret not in simulator_keys:
             msg = (
                 f"{names.key_variable} is set, but not {names.url_variable}, so the call would go to the simulator, "
                 f"which doesn't know that key: set {names.url_variable}={names.real_url}, or leave the key empty"
             )
             raise ApiError(msg)
-        url, key = simulator, key or simulator_keys[0]
-    return Access(url.rstrip("/"), key) if key else None
+        url, secret = simulator, secret or simulator_keys[0]
+    return Access(url.rstrip("/"), secret) if secret else None
+
+
+def needed(found: Access | None, names: Names, remedy: str) -> Access:
+    """The access to an API that is of no use without a key.
+
+    Args:
+        found: what `access` gave.
+        names: what to call things in an error.
+        remedy: what to do where there is no key.
+
+    Raises:
+        ApiError: there is none.
+    """
+    if found is None:
+        msg = f"{names.url_variable} is set, but not {names.key_variable}: {remedy}"
+        raise ApiError(msg)
+    return found
 
 
 def decoded(key: str) -> str:

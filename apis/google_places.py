@@ -10,7 +10,7 @@ from datetime import UTC
 from typing import Any
 
 from apis.answers import Flaw, Reaction, RefusedError, Response, UnreadableError, by_status
-from apis.endpoints import Api, ApiError, Call, Endpoint, Names, access
+from apis.endpoints import Api, Call, Endpoint, Names, access, needed
 from apis.places import EAT_METRES, KINDS, OPERATION, SLEEP_METRES, Found, Provider, Spot, spot
 from apis.quota import Quota
 from conf.settings import Settings
@@ -32,17 +32,17 @@ def provider(settings: Settings) -> Provider:
         ApiError: there is a key of somebody's own and no address of Google, or the address and no key.
     """
     chosen, simulator = settings.events.places, settings.simulator
-    key = settings.pollers.google_places_key
-    found = access(
+    found = needed(
+        access(
+            NAMES,
+            url=settings.pollers.google_places_url,
+            key=settings.pollers.google_places_key,
+            simulator=simulator.url,
+            simulator_keys=simulator.events.places_keys,
+        ),
         NAMES,
-        url=settings.pollers.google_places_url,
-        key=key.get_secret_value() if key else None,
-        simulator=simulator.url,
-        simulator_keys=simulator.events.places_keys,
+        "set it, or another events.places.provider",
     )
-    if found is None:
-        msg = f"{NAMES.url_variable} is set, but not {NAMES.key_variable}: set it, or another events.places.provider"
-        raise ApiError(msg)
     api = Api(
         name="google places",
         access=found,

@@ -42,7 +42,7 @@ def _api(settings: Settings, reader: Callable[[Response], T]) -> Api[T] | None:
     found = access(
         NAMES,
         url=chosen.kakao_url,
-        key=chosen.kakao_key.get_secret_value() if chosen.kakao_key else None,
+        key=chosen.kakao_key,
         simulator=simulator.url,
         simulator_keys=simulator.kakao_keys,
     )

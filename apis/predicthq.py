@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from datetime import UTC
 from typing import Any, NamedTuple
 
+from pydantic import SecretStr
+
 from apis.answers import Flaw, Reaction, RefusedError, Response, UnreadableError, by_status
 from apis.endpoints import Api, ApiError, Names, access
 from conf.settings import Settings
@@ -39,7 +41,7 @@ def apis(settings: Settings) -> Sequence[Api[Page]]:
         access(
             NAMES,
             url=chosen.predicthq_url,
-            key=key,
+            key=SecretStr(key),
             simulator=simulator.url,
             simulator_keys=(*simulator.events.tokens, *simulator.events.expired_tokens),
         )

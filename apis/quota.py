@@ -1,7 +1,8 @@
 """Quotas: how often an operation may be called in a day or a minute, under one contract with two stores.
 
 A call is counted before it is made, so that no end of a process makes one too many. `SqliteQuotas` is for one poller at
-a time; `PostgresQuotas` is shared by all subtasks of a job, on whichever machines they are, and by jobs with one key.
+a time; `PostgresQuotas` is shared by all subtasks of a job, on whichever machines they are, by jobs with one key, and
+by pollers with `pollers.shared_quotas`.
 """
 
 import sqlite3

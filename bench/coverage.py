@@ -6,13 +6,15 @@ that morning; mornings are grouped by how many months of history they had.
 """
 
 import sys
-from datetime import date
+from collections.abc import Iterator
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from apis import calendar, kma
 from conf import factors
 from conf.city.places import Complex, complexes
 from conf.errors import Parser, command
@@ -20,8 +22,8 @@ from conf.settings import Settings, load
 from forecast.backtest import SHOWN_DAYS, judged, run, within
 from forecast.history import History
 from forecast.rolling import SCOPES, Replay
-from forecast.weather import Floats, Weather
-from generators.simulator.carbon import energy
+from forecast.weather import Announced, Floats, Weather
+from generators.simulator.carbon import energy, forecasts
 from generators.simulator.carbon.services import World
 from jobs.rules.carbon.emission import Factor, Factors, Grams
 from jobs.rules.carbon.energy import Quantities
@@ -32,8 +34,8 @@ GROUPS = ((15, 17), (18, 20), (21, 26), (27, 32), (33, 38))
 console = Console(highlight=False)
 
 
-def told(seed: int, first: date, months: int, settings: Settings) -> tuple[History, Weather]:
-    """What the tables hold on the 21st of the month after so many: emission and weather."""
+def told(seed: int, first: date, months: int, settings: Settings) -> tuple[History, Weather, Announced]:
+    """What the tables hold on the 21st of the month after so many: emission, weather, and what was forecast of it."""
     world, today = World(seed, first, settings.simulator.energy), energy.month_after(first, months).replace(day=21)
     measured = {day.day: day for day in world.weather(first, today) if day.day < today}
     weather = Weather.of(
@@ -62,7 +64,19 @@ def told(seed: int, first: date, months: int, settings: Settings) -> tuple[Histo
     kg = np.where(items == items.max(axis=1, keepdims=True), grams / 1000, np.nan)
     households = np.array([place.households for place in places], dtype=float)
     ids, regions = [place.complex_id for place in places], [place.region for place in places]
-    return History(weather.days, ids, regions, households, kg).current(), weather
+    announced = Announced.of(row for day in measured for row in _announced(seed, day))
+    return History(weather.days, ids, regions, households, kg).current(), weather, announced
+
+
+def _announced(seed: int, day: date) -> Iterator[tuple[str, datetime, date, float, float, float, float]]:
+    """Of a day's issues those that are the newest ones of its morning, each for the days that only it tells of."""
+    for term, hour, days in ((kma.SHORT, 2, range(1)), (kma.SHORT, 8, range(1, 4)), (kma.MID, 6, range(4, 11))):
+        issued = datetime.combine(day, time(hour), calendar.KOREA)
+        for target in (day + timedelta(days=ahead) for ahead in days):
+            said = forecasts.said(seed, issued, target)
+            low, high = (round(said.low), round(said.high)) if term is kma.MID else (said.low, said.high)
+            mean = said.mean if term is kma.SHORT and hour > 2 else (low + high) / 2
+            yield term.name, issued, target, mean, low, high, float("nan") if term is kma.MID else said.rain
 
 
 def _emitted(world: World, place: Complex, month: date, today: date, known: Factors) -> Grams:

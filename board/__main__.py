@@ -4,7 +4,8 @@ import importlib
 import logging
 import pkgutil
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 import uvicorn
@@ -12,15 +13,31 @@ import uvicorn
 import board
 from board import app
 from conf.errors import command
-from conf.settings import load
+from conf.settings import Settings, load
+
+# The stack's addresses may come, or change, while the service is up; reading them takes most of a tenth of a second.
+SETTINGS_SECONDS = 5
 
 
 def parts() -> Iterator[app.Part]:
     """Those of each module here that has a `part`, which takes how settings are loaded."""
+    recent = remembered(load)
     for found in pkgutil.iter_modules(board.__path__, f"{board.__name__}."):
         module = importlib.import_module(found.name)
         if hasattr(module, "part"):
-            yield module.part(load)
+            yield module.part(recent)
+
+
+def remembered(load: Callable[[], Settings], seconds: float = SETTINGS_SECONDS) -> Callable[[], Settings]:
+    """The settings, loaded again when they are older than this."""
+    known: list[tuple[float, Settings]] = []
+
+    def recent() -> Settings:
+        if not known or time.monotonic() - known[-1][0] > seconds:
+            known[:] = [(time.monotonic(), load())]
+        return known[-1][1]
+
+    return recent
 
 
 @command

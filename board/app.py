@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mappi
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -52,7 +53,8 @@ class ProblemError(HTTPException):
     """An answer that is none, with a sentence, and more where it helps."""
 
     def __init__(self, status: int, detail: str, **more: Any) -> None:  # noqa: ANN401 - whatever JSON takes
-        super().__init__(status, detail)
+        # Each 401 says how it is overcome.
+        super().__init__(status, detail, {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else None)
         self.more = more
 
 
@@ -62,8 +64,9 @@ class Part(NamedTuple):
     Attributes:
         title, description: for people.
         routes: its answers.
-        pages: first parts of addresses at which a person gets a page, whatever programs get there.
         keep: runs in the background as long as the service does; None: nothing does.
+        pages: first parts of addresses at which a person gets a page, whatever programs get there.
+        admit: judges each request to whatever part, and raises ProblemError where it is refused; None: all are let in.
     """
 
     title: str
@@ -71,6 +74,7 @@ class Part(NamedTuple):
     routes: APIRouter
     keep: Callable[[], Coroutine[Any, Any, None]] | None = None
     pages: tuple[str, ...] = ()
+    admit: Callable[[Request], None] | None = None
 
 
 def create(*parts: Part) -> FastAPI:
@@ -91,10 +95,24 @@ def create(*parts: Part) -> FastAPI:
 
     pages = {page for part in parts for page in part.pages}
 
+    def refusal(request: Request) -> Response | None:
+        try:
+            if _by_another_site(request):
+                raise ProblemError(403, "A page of another site asks for this, and may not.")
+            for part in parts:
+                if part.admit:
+                    part.admit(request)
+        except ProblemError as error:
+            return _problem(error.status_code, str(error.detail), error.headers, error.more)
+        return None
+
     @app.middleware("http")
     async def safe(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
         is_page = request.method == "GET" and _by_a_person(request) and f"/{request.url.path.split('/')[1]}" in pages
-        response = FileResponse(SHELL, media_type="text/html") if is_page else await answer(request)
+        if is_page:
+            response: Response = FileResponse(SHELL, media_type="text/html")
+        else:
+            response = refusal(request) or await answer(request)
         if not request.url.path.startswith(DESCRIBED):
             for name, value in SAFE.items():
                 response.headers.setdefault(name, value)
@@ -127,6 +145,20 @@ def problems(described: Mapping[int, str]) -> dict[int | str, dict[str, Any]]:
 def _by_a_person(request: Request) -> bool:
     """Whether a browser asks for a page; programs ask for anything, or for JSON."""
     return "text/html" in request.headers.get("accept", "")
+
+
+def _by_another_site(request: Request) -> bool:
+    """Whether a page that is not ours asks for more than reading: a browser says so, and a program is no page.
+
+    A cookie that is SameSite would still come from another port of this machine. The rule is that of Go's
+    net/http.CrossOriginProtection.
+    """
+    if request.method in ("GET", "HEAD", "OPTIONS"):
+        return False
+    if site := request.headers.get("sec-fetch-site"):
+        return site not in ("same-origin", "none")
+    origin = request.headers.get("origin")
+    return origin is not None and urlsplit(origin).netloc != request.headers.get("host")
 
 
 def _problem(

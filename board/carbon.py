@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import psycopg2
 from fastapi import APIRouter, Query
@@ -134,12 +134,13 @@ class Points(BaseModel):
 
 
 class ForecastDay(BaseModel):
-    """A day that is forecast, with the bounds of its interval."""
+    """A day that is forecast, with the bounds of its interval, and by which weather."""
 
     day: date
     kg_co2: float
     lower: float
     upper: float
+    weather: Literal["forecast", "mid-term", "normal"]
     model_version: str
 
 

@@ -2,8 +2,8 @@
 
 Model and weather are kept in memory, and looked at again in the background: a request waits for no server, and a
 forecast is made once for all regions and complexes. Without a model, or without weather, the service is up and answers
-503 with what to run. A day whose weather is known is an estimate of what is not published yet; one ahead takes the
-normal weather of its time of year and what is left of the latest anomaly, since no weather forecast is read.
+503 with what to run. A day whose weather is known is an estimate of what is not published yet; one ahead takes what
+forecasts say of its weather, or the normal of its time of year and what is left of the latest anomaly.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from forecast.forecaster import UNIT, Forecast, Forecaster
 from forecast.history import COMPLEX, REGION
 from forecast.rolling import HORIZONS
 from forecast.store import NoModelError, Store
-from forecast.weather import Weather
+from forecast.weather import SOURCES, Announced, Weather
 from sinks import postgres
 from sinks.errors import NotReadyError
 
@@ -44,13 +44,13 @@ log = logging.getLogger(__name__)
 
 
 class Day(BaseModel):
-    """A day's forecast; `weather` says whether its weather is known."""
+    """A day's forecast; `weather` says by which weather: as measured, by a short- or mid-term forecast, or as usual."""
 
     day: date
     kg_co2: float
     lower: float = Field(description="bounds of the prediction interval")
     upper: float
-    weather: Literal["observed", "normal"]
+    weather: Literal["observed", "forecast", "mid-term", "normal"]
 
 
 class Answer(BaseModel):
@@ -79,10 +79,11 @@ class Health(BaseModel):
 
 @dataclass(frozen=True)
 class Ready:
-    """A model and the weather up to yesterday, and the forecasts made of them, by their first day."""
+    """A model, the weather up to yesterday and its forecasts, and what was made of them, by its first day."""
 
     model: Forecaster
     weather: Weather
+    announced: Announced
     made: dict[date, Forecast] = field(default_factory=dict)
 
     @property
@@ -98,7 +99,7 @@ class Ready:
         if days > reach or first not in self.made:
             if len(self.made) >= MAX_MADE:
                 self.made.clear()
-            made = self.model.forecast(self.weather, start, max(days, min(reach, HORIZONS)))
+            made = self.model.forecast(self.weather, start, max(days, min(reach, HORIZONS)), self.announced)
             self.made[first] = made
         return self.made[first]
 
@@ -132,12 +133,17 @@ class Known:
             troubles.append(str(error))
         try:
             with postgres.connect(settings) as connection:
-                weather = tables.read_weather(connection, settings.carbon.station)
+                station = settings.carbon.station
+                weather = tables.read_weather(connection, station)
+                since = weather.days[-1].astype(object) if weather else date.min
+                announced = tables.read_announced(connection, station, since)
                 self.newest_emission = tables.newest_emission(connection)
             if weather is None:
-                troubles.append(f"There is no weather of station {settings.carbon.station}: {tables.FILL}.")
-            elif self.model and not (self.ready and self.ready.model is self.model and self.ready.weather == weather):
-                self.ready = Ready(self.model, weather)
+                troubles.append(f"There is no weather of station {station}: {tables.FILL}.")
+            elif self.model:
+                ready, now = Ready(self.model, weather, announced), self.ready
+                if not (now and now.model is ready.model and (now.weather, now.announced) == (weather, announced)):
+                    self.ready = ready
         except NotReadyError as error:
             troubles.append(str(error))
         if (trouble := " ".join(troubles) or None) != self.trouble:
@@ -239,7 +245,7 @@ def routes(known: Known) -> APIRouter:
                     kg_co2=round(float(made.kg[entity, number]), 3),
                     lower=round(float(made.lower[entity, number]), 3),
                     upper=round(float(made.upper[entity, number]), 3),
-                    weather="observed" if made.observed[number] else "normal",
+                    weather=SOURCES[made.sources[number]],
                 )
                 for number, day in enumerate(made.days[:days].astype(object))
             ],

@@ -14,7 +14,7 @@ from fastapi.responses import FileResponse, StreamingResponse
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
-from board import live, operations, tables
+from board import live, operations, prometheus, tables
 from board.app import Part
 from board.database import Database, Row
 from board.gazetteer import places
@@ -68,6 +68,7 @@ def part(load: Callable[[], Settings]) -> Part:
         Look("postgres", live.of([*of_streams, operations.quotas(database)])),
         Look("flink", operations.flink(load)),
         Look("elasticsearch", operations.documents(load)),
+        Look("prometheus", prometheus.sections(load)),
     ]
     sections = Sections(live.of([look.sections for look in looks]))
     feed = Feed(sections.all)

@@ -67,6 +67,8 @@ ADDRESSES = {
     "DUFFEL_URL": ("pollers", "duffel_url"),
     "DUFFEL_TOKEN": ("pollers", "duffel_token"),
     "BOARD_URL": ("board", "url"),
+    "BOARD_TOKEN": ("board", "token"),
+    "PROMETHEUS_URL": ("board", "prometheus_url"),
     "KIBANA_URL": ("kibana", "url"),
     "KIBANA_USER": ("kibana", "user"),
     "KIBANA_PASSWORD": ("kibana", "password"),
@@ -460,10 +462,21 @@ class Forecast(_Section):
 
 
 class Board(_Section):
-    """The city board and the forecast service."""
+    """The city board and the forecast service; without a token, nothing can be done from its pages."""
 
     url: str = Field(pattern=r"^http://")
+    token: SecretStr | None = None
+    closed: bool
+    prometheus_url: str | None = Field(default=None, pattern=r"^https?://")
     refresh_seconds: float = Field(gt=0)
+
+    @field_validator("token")
+    @classmethod
+    def _is_a_token(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not re.fullmatch(r"[\x21-\x7e]{16,}", value.get_secret_value()):
+            msg = "a token has at least 16 letters, digits and signs of ASCII, and no space"
+            raise ValueError(msg)
+        return value
 
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -523,6 +536,14 @@ class SimulatedEnergy(_Section):
     whole_dongs: bool
 
 
+class SimulatedForecasts(_Section):
+    """How long the simulator's weather forecasts are there, and what they lack."""
+
+    short_days: float = Field(gt=0)
+    mid_days: float = Field(gt=0)
+    masked_share: Share
+
+
 class Simulator(_Section):
     """The public APIs on this machine."""
 
@@ -535,6 +556,7 @@ class Simulator(_Section):
     daily_quota: int = Field(ge=0)
     rate_per_second: float = Field(ge=0)
     energy: SimulatedEnergy
+    forecasts: SimulatedForecasts
     events: SimulatedEvents
     trouble: Trouble
 
@@ -563,7 +585,19 @@ class Operations(_Section):
     buildings_electricity: Operation
     buildings_gas: Operation
     weather: Operation
+    forecast_short: Operation
+    forecast_temperature: Operation
+    forecast_land: Operation
     address: Operation
+
+
+class ForecastPlace(_Section):
+    """What is forecast for a weather station: its position, and the mid-term forecast's codes of its region."""
+
+    lat: float = Field(ge=33, le=39)
+    lon: float = Field(ge=124, le=132)
+    temperature: str = Field(pattern=r"^[0-9A-Z]{8}$")
+    land: str = Field(pattern=r"^[0-9A-Z]{8}$")
 
 
 class Watch(_Section):
@@ -575,6 +609,7 @@ class Watch(_Section):
     correction_months: int = Field(ge=0)
     correction_days: float = Field(gt=0)
     weather_days: int = Field(ge=1)
+    forecast_days: float = Field(gt=0)
     buildings_at: time
     buildings_months: int = Field(ge=0)
     buildings_days: float = Field(gt=0)
@@ -617,6 +652,7 @@ class Pollers(_Section):
     page_size: int = Field(ge=1)
     assumed_complexes: int = Field(ge=1)
     stations: Stations = Field(min_length=1)
+    forecasts: dict[str, ForecastPlace]
     rate_per_second: float = Field(gt=0)
     concurrency: int = Field(ge=1)
     timeout_seconds: float = Field(gt=0)
@@ -626,6 +662,7 @@ class Pollers(_Section):
     put_off_seconds: float = Field(ge=0)
     deadline_seconds: float = Field(gt=0)
     state_file: Path | None = None
+    shared_quotas: bool
     watch: Watch
     events: EventsPoller
 

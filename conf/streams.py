@@ -51,6 +51,7 @@ class Stream:
     Attributes:
         name: of its job, jobs/<name>.py, and of its settings.
         topics: what the job reads; dead letters of each go to <topic>.dead-letters.
+        borrows: topics of other streams that it reads, too, and leaves what is wrong with them to those.
         ledger: where facts are kept, for streams that have one.
         totals: what is summed from the ledger's rows.
         windows: what is summed in windows of event time, into PostgreSQL alone.
@@ -60,6 +61,7 @@ class Stream:
 
     name: str
     topics: tuple[str, ...]
+    borrows: tuple[str, ...] = ()
     ledger: Ledger | None = None
     totals: tuple[Total, ...] = ()
     windows: tuple[Total, ...] = ()
@@ -93,7 +95,7 @@ DELIVERIES = Stream(
 )
 CARBON = Stream(
     name="carbon",
-    topics=("complexes", "energy.usage", "energy.buildings", "weather.daily"),
+    topics=("complexes", "energy.usage", "energy.buildings", "weather.daily", "weather.forecast"),
     indices=("carbon",),
     feed="generators.pollers.carbon",
 )
@@ -116,7 +118,7 @@ TICKETS = Stream(
     indices=("tickets",),
     feed="generators.tickets",
 )
-COORDINATES = Stream(name="coordinates", topics=("coordinates.requests",))
+COORDINATES = Stream(name="coordinates", topics=("coordinates.requests",), borrows=("complexes",))
 EVENTS = Stream(
     name="events",
     topics=("events.raw",),

@@ -19,11 +19,12 @@ from conf.settings import serving
 from forecast import tables
 from forecast.history import History
 from forecast.rolling import MIN_MORNINGS, SCOPES, Replay, TooLittleDataError, replay
-from forecast.weather import Flags, Floats, Places, Weather
+from forecast.weather import Announced, Flags, Floats, Places, Weather
 from sinks.errors import NotReadyError
 
 SHOWN_DAYS = 7
 FORECAST, OBSERVED = "forecast: expected weather", "model: weather as it came"
+NORMALS = "the same without weather forecasts"
 LAST_WEEK, LAST_WEEK_HINDSIGHT = "same day, newest known week", "same day last week, if known"
 MONTH_MEAN = "month's mean a year before"
 BASELINES = (LAST_WEEK, LAST_WEEK_HINDSIGHT, MONTH_MEAN)
@@ -58,6 +59,7 @@ def scores(past: Replay, nominal: float) -> Scores:
         actual, covered = past.actual[at], within(past, scope, nominal)
         ways = {
             FORECAST: past.forecast,
+            NORMALS: past.normals,
             OBSERVED: past.observed,
             LAST_WEEK: past.last_week,
             LAST_WEEK_HINDSIGHT: past.last_week_hindsight,
@@ -139,6 +141,9 @@ def shown(found: Scores, past: Replay, nominal: float) -> list[Table | str]:
             table.add_column(f"{horizon} d", justify="right")
         for way, rows in ways.items():
             table.add_row(f"{way}: MAE", *(f"{row.mae:.3f}" for row in rows))
+            if way == FORECAST and past.announced:
+                gains = (1 - own.mae / max(its.mae, 1e-9) for own, its in zip(rows, ways[NORMALS], strict=True))
+                table.add_row("    less than without weather forecasts, %", *(f"{100 * gain:.1f}" for gain in gains))
             table.add_row("    MAPE, %", *(f"{row.mape:.1f}" for row in rows))
             if rows[0].coverage is not None:
                 table.add_row("    coverage, %", *(f"{100 * (row.coverage or 0):.1f}" for row in rows))
@@ -146,7 +151,7 @@ def shown(found: Scores, past: Replay, nominal: float) -> list[Table | str]:
     return made
 
 
-def run(history: History, weather: Weather) -> Replay:
+def run(history: History, weather: Weather, announced: Announced) -> Replay:
     """Replay with a progress bar."""
     columns = (
         TextColumn("{task.description}"),
@@ -156,7 +161,7 @@ def run(history: History, weather: Weather) -> Replay:
     )
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("Forecasting again at past mornings", total=1.0)
-        return replay(history, weather, lambda share: progress.update(task, completed=share))
+        return replay(history, weather, announced, lambda share: progress.update(task, completed=share))
 
 
 @command
@@ -164,9 +169,9 @@ def main(arguments: list[str] | None = None) -> int:
     """The command line."""
     Parser(prog="python -m forecast.backtest", description=__doc__).parse_args(arguments)
     settings = serving("postgres")
-    history, weather = tables.read(settings)
+    history, weather, announced = tables.read(settings)
     try:
-        past = run(history.current(), weather)
+        past = run(history.current(), weather, announced)
     except (TooLittleDataError, ValueError) as error:
         message = f"Too little data: {error}; {tables.FILL}."
         raise NotReadyError(message) from None

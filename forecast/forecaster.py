@@ -15,7 +15,18 @@ from forecast.history import History
 from forecast.intervals import Intervals
 from forecast.model import Fitted
 from forecast.rolling import HORIZONS, SCOPES, Replay
-from forecast.weather import Climate, Days, Flags, Floats, Weather
+from forecast.weather import (
+    NOTHING_ANNOUNCED,
+    OBSERVED,
+    SOURCES,
+    Announced,
+    Climate,
+    Days,
+    Floats,
+    Places,
+    Skill,
+    Weather,
+)
 
 UNIT = "kg CO2 per day"
 # How many days before a forecast its weather must reach back to: the features look back a week.
@@ -23,10 +34,10 @@ RECENT_DAYS = 8
 
 
 class Forecast(NamedTuple):
-    """Emission of consecutive days: kg CO2, arrays (entities, days); `observed`: whether a day's weather is known."""
+    """Emission of consecutive days: kg CO2, arrays (entities, days); `sources`: where each day's weather is from."""
 
     days: Days
-    observed: Flags
+    sources: Places
     kg: Floats
     lower: Floats
     upper: Floats
@@ -41,6 +52,7 @@ class Row(NamedTuple):
     kg_co2: float
     lower: float
     upper: float
+    weather: str
     model_version: str
     version: int
 
@@ -58,6 +70,7 @@ class Forecaster:
         households: of each entity.
         fitted: the model.
         climate: of the weather's history.
+        skill: of weather forecasts.
         intervals: by scope.
     """
 
@@ -70,10 +83,20 @@ class Forecaster:
     households: Floats
     fitted: Fitted
     climate: Climate
+    skill: Skill
     intervals: dict[str, Intervals]
 
     @classmethod
-    def of(cls, history: History, weather: Weather, past: Replay, *, nominal: float, trained_at: datetime) -> Self:
+    def of(
+        cls,
+        history: History,
+        weather: Weather,
+        past: Replay,
+        *,
+        nominal: float,
+        trained_at: datetime,
+        announced: Announced = NOTHING_ANNOUNCED,
+    ) -> Self:
         """Fit to all that is known; the intervals come from forecasts made again at past mornings."""
         entities = history.entities()
         climate = Climate.of(weather)
@@ -88,6 +111,7 @@ class Forecaster:
             households=entities.households,
             fitted=fitted,
             climate=climate,
+            skill=Skill.of(announced, weather, climate),
             intervals={scope: past.intervals(scope, nominal) for scope in SCOPES},
         )
 
@@ -96,14 +120,15 @@ class Forecaster:
         """The inverse of `parts`."""
         parts = dict(parts)
         fitted, climate = Fitted(**parts.pop("fitted")), Climate(**parts.pop("climate"))
+        skill = Skill(**parts.pop("skill"))
         intervals = {scope: Intervals(**values) for scope, values in parts.pop("intervals").items()}
-        return cls(**parts, fitted=fitted, climate=climate, intervals=intervals)
+        return cls(**parts, fitted=fitted, climate=climate, skill=skill, intervals=intervals)
 
     def parts(self) -> dict[str, Any]:
         """The model without classes of this project, so that whoever loads it needs libraries only."""
         parts = {field.name: getattr(self, field.name) for field in fields(self)}
         parts["fitted"] = dict(vars(self.fitted))
-        parts["climate"] = asdict(self.climate)
+        parts["climate"], parts["skill"] = asdict(self.climate), asdict(self.skill)
         parts["intervals"] = {scope: asdict(intervals) for scope, intervals in self.intervals.items()}
         return parts
 
@@ -122,13 +147,16 @@ class Forecaster:
                 return number
         raise KeyError(own)
 
-    def forecast(self, weather: Weather, first: np.datetime64, days: int) -> Forecast:
+    def forecast(
+        self, weather: Weather, first: np.datetime64, days: int, announced: Announced = NOTHING_ANNOUNCED
+    ) -> Forecast:
         """Forecast `days` days from `first` on.
 
         Args:
             weather: without a gap, up to yesterday, and RECENT_DAYS before `first` where that is in the past.
             first: a day whose weather is known, for an estimate of what is not published yet, or one after it.
             days: how many; the last may be HORIZONS days after the last known weather.
+            announced: what weather forecasts said.
 
         Raises:
             ValueError: a day lies too far ahead of the weather, or too far back.
@@ -138,29 +166,30 @@ class Forecaster:
             earliest, latest = weather.days[0], weather.days[-1] + HORIZONS
             msg = f"the weather is known from {earliest} to {weather.days[-1]}: forecasts reach to {latest}"
             raise ValueError(msg)
-        outlook = self.climate.outlook(weather, max(ahead, 0)).part(first, first + days)
+        outlook = self.climate.outlook(weather, max(ahead, 0), announced, self.skill).part(first, first + days)
         forecast = self.fitted.per_household(outlook)
         spread = self.fitted.weather_sigma(outlook)
-        observed = outlook.days <= weather.days[-1]
+        observed = outlook.sources == OBSERVED
         lower, upper = np.empty_like(forecast), np.empty_like(forecast)
         for scope in SCOPES:
             chosen = np.array([own == scope for own in self.scopes])
             bounds = self.intervals[scope].around(forecast[chosen], spread[chosen], observed)
             lower[chosen], upper[chosen] = bounds
         scale = self.households[:, None]
-        return Forecast(outlook.days, observed, forecast * scale, lower * scale, upper * scale)
+        return Forecast(outlook.days, outlook.sources, forecast * scale, lower * scale, upper * scale)
 
-    def rows(self, weather: Weather, days: int) -> Iterator[Row]:
+    def rows(self, weather: Weather, days: int, announced: Announced = NOTHING_ANNOUNCED) -> Iterator[Row]:
         """The forecast of the `days` days after the last known weather, as rows of emission_forecast.
 
-        A row's version grows with the newest weather and then with the model, so that a replay never puts an older
-        forecast in the place of a newer one.
+        A row's version grows with the newest weather and the newest issues of its forecasts, and then with the model,
+        so that a replay never puts an older forecast in the place of a newer one.
         """
-        made = self.forecast(weather, weather.days[-1] + 1, days)
-        version = int(weather.days[-1].astype(int)) * 2**32 + int(self.trained_at.timestamp())
+        made = self.forecast(weather, weather.days[-1] + 1, days, announced)
+        learnt = 24 * int(weather.days[-1].astype(int)) + announced.learnt
+        version = learnt * 2**32 + int(self.trained_at.timestamp())
         dates = made.days.astype(object)
         kg, lower, upper = (np.round(part, 3).tolist() for part in (made.kg, made.lower, made.upper))
         for entity, (scope, own) in enumerate(zip(self.scopes, self.ids, strict=True)):
             for number, day in enumerate(dates):
                 values = kg[entity][number], lower[entity][number], upper[entity][number]
-                yield Row(scope, own, day, *values, self.version, version)
+                yield Row(scope, own, day, *values, SOURCES[made.sources[number]], self.version, version)

@@ -7,7 +7,8 @@ what is wrong, which drifts, so that old misses say little of it.
 
 All entities share their weather, and it lasts for days: thousands of misses of a quarter are a dozen spells of weather.
 While there are few spells, the quantiles are drawn to those of the normal distribution, which is what the scores had
-if their standard errors said all.
+if their standard errors said all. And they share what is wrong of a month's level: a few months tell little of how far
+levels err, so intervals are wider by Student's distribution with as many degrees of freedom (docs/decisions/0068).
 """
 
 from dataclasses import dataclass
@@ -15,15 +16,16 @@ from statistics import NormalDist
 from typing import Self
 
 import numpy as np
+from scipy.special import stdtrit
 
 from forecast.weather import Flags, Floats
 
 # How many spells of weather the normal distribution counts for.
 PRIOR_SPELLS = 30
-# A miss with known weather counts half after so many days. A few months of such misses are few, and their interval is
-# widened as if so many spells had missed by more. Both chosen on seeds 101 to 103 and 106 to 108 (docs/decisions/0014).
+SPELLS_PER_MONTH = 5
+# A miss with known weather counts half after so many days; chosen on seeds 101 to 103 and 106 to 108
+# (docs/decisions/0014).
 HALF_LIFE_DAYS = 60
-UNSEEN_SPELLS = 1.5
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Intervals:
     """How far forecasts of one scope miss.
 
     Attributes:
-        noise: the standard error relative to the forecast when the weather is known.
+        noise: the standard error relative to the forecast when the weather is known, as large as it may well be.
         known: the quantile of the scores' sizes when the weather is known.
         below: the lower quantile of the scores when it is not, for all horizons together: the weather's part of a score
             has taken the horizon out of it.
@@ -76,18 +78,18 @@ class Intervals:
         actual, forecast, weather_sigma, observed, age = (
             part[there] for part in (actual, forecast, weather_sigma, observed, age)
         )
-        noise = float(np.sqrt(np.mean(((actual - observed) / np.maximum(observed, 1e-9)) ** 2)))
-        weights = 0.5 ** (age / HALF_LIFE_DAYS)
-        known = _quantile(np.abs(actual - observed) / sigma(observed, 0.0, noise), nominal, weights)
-        remembered = spells * weights.sum() ** 2 / (weights**2).sum() / len(weights)
-        ahead = (actual - forecast) / sigma(forecast, weather_sigma, noise)
         tail = (1 + nominal) / 2
         normal = NormalDist().inv_cdf(tail)
+        wider = float(stdtrit(max(spells / SPELLS_PER_MONTH, 1), tail)) / normal
+        noise = wider * float(np.sqrt(np.mean(((actual - observed) / np.maximum(observed, 1e-9)) ** 2)))
+        weights = 0.5 ** (age / HALF_LIFE_DAYS)
+        known = wider * _quantile(np.abs(actual - observed) / sigma(observed, 0.0, noise), nominal, weights)
+        ahead = (actual - forecast) / sigma(forecast, weather_sigma, noise)
         below, above = (
             (spells * _quantile(side, tail, np.ones(len(side))) + PRIOR_SPELLS * normal) / (spells + PRIOR_SPELLS)
             for side in (-ahead, ahead)
         )
-        return cls(noise, known * (1 + UNSEEN_SPELLS / remembered), -below, above)
+        return cls(noise, known, -below, above)
 
     def around(self, forecast: Floats, weather_sigma: Floats, observed: Flags) -> tuple[Floats, Floats]:
         """Lower and upper bounds of forecasts (entities, days); `observed`: whether a day's weather is known."""

@@ -13,7 +13,19 @@ from conf.errors import CitystreamError
 from forecast.history import COMPLEX, REGION, History
 from forecast.intervals import Intervals
 from forecast.model import Fitted
-from forecast.weather import Climate, Days, Flags, Floats, Places, Weather
+from forecast.weather import (
+    FORECAST,
+    MID_TERM,
+    NOTHING_ANNOUNCED,
+    Announced,
+    Climate,
+    Days,
+    Flags,
+    Floats,
+    Places,
+    Skill,
+    Weather,
+)
 
 HORIZONS = 14
 SCOPES = (REGION, COMPLEX)
@@ -40,7 +52,10 @@ class Replay:
         scopes: of each entity.
         known_until: the last day known of each entity on that morning, an array (mornings, entities).
         actual: what came.
-        forecast: with the weather as it could be expected; `weather_sigma` its standard error by that.
+        forecast: with the weather as it could be expected, by its forecasts too; `weather_sigma` its standard error
+            by that.
+        sources: where that weather was from, an array (mornings, horizons) of positions in weather.SOURCES.
+        normals: with the weather as it could be expected without its forecasts.
         observed: with the weather as it came.
         last_week: the same weekday of the newest week that was known.
         last_week_hindsight: the same day of the week before, which nobody knew yet.
@@ -53,10 +68,17 @@ class Replay:
     actual: Floats
     forecast: Floats
     weather_sigma: Floats
+    sources: Places
+    normals: Floats
     observed: Floats
     last_week: Floats
     last_week_hindsight: Floats
     month_mean: Floats
+
+    @property
+    def announced(self) -> bool:
+        """Whether any morning knew a weather forecast."""
+        return bool(np.isin(self.sources, (FORECAST, MID_TERM)).any())
 
     def members(self, scope: str) -> Places:
         """The positions of a scope's entities."""
@@ -79,12 +101,18 @@ class Replay:
         return Intervals.of(actual, forecast, weather_sigma, observed, age, nominal=nominal, spells=spells)
 
 
-def replay(history: History, weather: Weather, progress: Callable[[float], None] = lambda share: None) -> Replay:
+def replay(
+    history: History,
+    weather: Weather,
+    announced: Announced = NOTHING_ANNOUNCED,
+    progress: Callable[[float], None] = lambda share: None,
+) -> Replay:
     """Forecast again at past mornings, as far as emission is known by now.
 
     Args:
         history: on the days of the weather.
         weather: up to yesterday.
+        announced: what weather forecasts said; each morning knows the issues until then.
         progress: called with the share that is done.
 
     Raises:
@@ -99,6 +127,7 @@ def replay(history: History, weather: Weather, progress: Callable[[float], None]
     whole[:, : len(weather)] = truth.per_household
     parts: dict[str, list[Floats]] = {name: [] for name in _ARRAYS}
     until: list[Days] = []
+    sources: list[Places] = []
     month = None
     for number, morning in enumerate(mornings):
         if month != morning.astype("datetime64[M]"):  # what is known changes with the month
@@ -110,13 +139,21 @@ def replay(history: History, weather: Weather, progress: Callable[[float], None]
             # The last day known of each entity; -1: there is none yet.
             seen = np.isfinite(entities.per_household)
             last = np.where(seen.any(axis=1), len(then.days) - 1 - np.argmax(seen[:, ::-1], axis=1), -1)
+            past = weather.before(first)
+            skill = Skill.of(announced.before(first), past, Climate.of(past))
         at = int(np.searchsorted(history.days, morning))
         targets = at + np.arange(HORIZONS)
-        ahead = Climate.of(weather.before(morning)).outlook(weather.before(morning), HORIZONS)
-        ahead = ahead.part(morning, morning + HORIZONS)
+        past = weather.before(morning)
+        climate, said = Climate.of(past), announced.before(morning)
+        normals, ahead = (
+            climate.outlook(past, HORIZONS, known, skill).part(morning, morning + HORIZONS)
+            for known in (NOTHING_ANNOUNCED, said)
+        )
         parts["actual"].append(whole[:, targets])
+        parts["normals"].append(fitted.per_household(normals))
         parts["forecast"].append(fitted.per_household(ahead))
         parts["weather_sigma"].append(fitted.weather_sigma(ahead))
+        sources.append(ahead.sources)
         parts["observed"].append(fitted.per_household(observed_weather.part(morning, morning + HORIZONS)))
         weeks = np.maximum(np.ceil((targets - last[:, None]) / 7), 1).astype(int)
         parts["last_week"].append(np.take_along_axis(whole, targets - 7 * weeks, axis=1))
@@ -124,10 +161,20 @@ def replay(history: History, weather: Weather, progress: Callable[[float], None]
         parts["month_mean"].append(_month_means(entities.per_household, then.months, history.days[0], targets))
         until.append(history.days[0] + last)
         progress((number + 1) / len(mornings))
-    return Replay(mornings, truth.scopes, np.array(until), **{name: np.array(arrays) for name, arrays in parts.items()})
+    arrays = {name: np.array(each) for name, each in parts.items()}
+    return Replay(mornings, truth.scopes, np.array(until), sources=np.array(sources), **arrays)
 
 
-_ARRAYS = ("actual", "forecast", "weather_sigma", "observed", "last_week", "last_week_hindsight", "month_mean")
+_ARRAYS = (
+    "actual",
+    "forecast",
+    "weather_sigma",
+    "normals",
+    "observed",
+    "last_week",
+    "last_week_hindsight",
+    "month_mean",
+)
 
 
 def _mornings(history: History, known: Flags) -> Days:

@@ -1,4 +1,4 @@
-"""What training reads from PostgreSQL: the daily emission of complexes, and the weather."""
+"""What training reads from PostgreSQL: the daily emission of complexes, the weather, and its forecasts."""
 
 import contextlib
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from psycopg2 import errors
 
 from conf.settings import Settings
 from forecast.history import History
-from forecast.weather import Weather
+from forecast.weather import Announced, Weather
 from sinks import postgres
 from sinks.errors import NotReadyError
 
@@ -41,12 +41,16 @@ _WEATHER = """
 SELECT day, mean_celsius, min_celsius, max_celsius, rain_mm FROM weather_daily
 WHERE station = %s AND day >= %s ORDER BY day
 """
+_ANNOUNCED = """
+SELECT kind, issued_at, day, mean_celsius, min_celsius, max_celsius, rain_mm FROM weather_forecast
+WHERE station = %s AND day >= %s
+"""
 _NEWEST = "SELECT max(day) FROM emission_per_region_day WHERE kg_co2 > gap_kg"
 _LONG_AGO = date(1900, 1, 1)
 
 
-def read(settings: Settings) -> tuple[History, Weather]:
-    """The history of emission on the days of the weather, and the weather.
+def read(settings: Settings) -> tuple[History, Weather, Announced]:
+    """The history of emission on the days of the weather, the weather, and what its forecasts said.
 
     Raises:
         NotReadyError: the server is away, a table is missing or empty.
@@ -56,6 +60,7 @@ def read(settings: Settings) -> tuple[History, Weather]:
         if weather is None:
             message = f"There is no weather of station {settings.carbon.station}: {FILL}."
             raise NotReadyError(message)
+        announced = read_announced(connection, settings.carbon.station)
         with _tables_there(), connection.cursor() as cursor:
             cursor.execute(_EMISSION)
             rows = cursor.fetchall()
@@ -70,7 +75,7 @@ def read(settings: Settings) -> tuple[History, Weather]:
         there = (at >= 0) & (at < len(weather))
         kg[position[complex_id], at[there]] = np.array(values)[there]
     ids, regions, households = (list(column) for column in zip(*complexes, strict=True))
-    return History(weather.days, ids, regions, np.array(households, dtype=float), kg), weather
+    return History(weather.days, ids, regions, np.array(households, dtype=float), kg), weather, announced
 
 
 def read_weather(connection: "Connection", station: str, since: date = _LONG_AGO) -> Weather | None:
@@ -83,6 +88,17 @@ def read_weather(connection: "Connection", station: str, since: date = _LONG_AGO
         cursor.execute(_WEATHER, (station, since))
         rows = cursor.fetchall()
     return Weather.of(rows) if any(mean is not None for _, mean, *_ in rows) else None
+
+
+def read_announced(connection: "Connection", station: str, since: date = _LONG_AGO) -> Announced:
+    """What weather forecasts said of a station's days since a day.
+
+    Raises:
+        NotReadyError: the table is missing.
+    """
+    with _tables_there(), connection.cursor() as cursor:
+        cursor.execute(_ANNOUNCED, (station, since))
+        return Announced.of(cursor.fetchall())
 
 
 def newest_emission(connection: "Connection") -> date | None:

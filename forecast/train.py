@@ -20,7 +20,7 @@ def train(settings: Settings) -> Forecaster:
     """
     console = backtest.console
     with console.status("Reading the tables ..."):
-        history, weather = tables.read(settings)
+        history, weather, announced = tables.read(settings)
     left = len(history.ids)
     history = history.current()
     left -= len(history.ids)
@@ -31,11 +31,10 @@ def train(settings: Settings) -> Forecaster:
     )
     nominal = settings.forecast.coverage
     try:
-        past = backtest.run(history, weather)
+        past = backtest.run(history, weather, announced)
         scores = backtest.scores(past, nominal)
-        model = Forecaster.of(
-            history, weather, past, nominal=nominal, trained_at=datetime.now(UTC).replace(microsecond=0)
-        )
+        now = datetime.now(UTC).replace(microsecond=0)
+        model = Forecaster.of(history, weather, past, nominal=nominal, trained_at=now, announced=announced)
     except (TooLittleDataError, ValueError) as error:
         message = f"Too little data to train from: {error}; {tables.FILL}."
         raise NotReadyError(message) from None

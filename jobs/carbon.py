@@ -18,7 +18,7 @@ from jobs.operators.carbon.buildings import per_dong
 from jobs.operators.carbon.emissions import OF_COMPLEX, OF_MONTH, PerComplex, per_complex, per_month
 from jobs.operators.carbon.forecasts import forecasts
 from jobs.operators.carbon.seasons import per_month_of_weather, per_station
-from jobs.rules.carbon import buildings, complexes, energy, weather
+from jobs.rules.carbon import announced, buildings, complexes, energy, weather
 from jobs.rules.carbon.emission import Factor, Factors
 from jobs.rules.carbon.known import Conversion
 from sinks import elasticsearch, kafka, postgres
@@ -30,12 +30,18 @@ TOPICS: dict[str, Parse] = {
     "energy.usage": energy.parse,
     "energy.buildings": buildings.parse,
     "weather.daily": weather.parse,
+    "weather.forecast": announced.parse,
 }
 # The tables of what some of them say, record by record.
-TABLES = {"complexes": ("complexes", complexes.Complex), "weather_daily": ("weather.daily", weather.Day)}
+TABLES = {
+    "complexes": ("complexes", complexes.Complex),
+    "weather_daily": ("weather.daily", weather.Day),
+    "weather_forecast": ("weather.forecast", announced.Announced),
+}
 KEYS = {
     "complexes": ["complex_id"],
     "weather_daily": ["station", "day"],
+    "weather_forecast": ["station", "kind", "issued_at", "day"],
     "energy_usage": ["complex_id", "month"],
     "emission_per_complex_month": ["complex_id", "month"],
     "emission_per_complex_day": ["complex_id", "day"],
@@ -63,7 +69,7 @@ def build(settings: Settings) -> StreamExecutionEnvironment:
         valid, dead_letters = decode(source, parse, topic=topic)
         kafka.dead_letters(dead_letters, topic, settings)
         decoded[topic] = valid
-    described, used, metered, measured = decoded.values()
+    described, used, metered, measured, _ = decoded.values()
     results = {
         table: mapped(decoded[topic], versioned, row_type(said, version=int), name=f"{table}.rows")
         for table, (topic, said) in TABLES.items()
@@ -81,7 +87,7 @@ def build(settings: Settings) -> StreamExecutionEnvironment:
     spread = per_month(emitted, weather_of_month, seconds=seconds)
     for stream, given in ((emitted, OF_COMPLEX), (spread, OF_MONTH)):
         results |= {table: side(stream, table, row_type(columns)) for table, columns in given.items()}
-    results["emission_forecast"] = forecasts(results["weather_daily"], settings, name=NAME)
+    results["emission_forecast"] = forecasts(results["weather_daily"], results["weather_forecast"], settings, name=NAME)
     for name, result in results.items():
         tables.create_temporary_view(f"{name}_result", result)
     for table, key in KEYS.items():

@@ -1,4 +1,4 @@
-"""Coordinates: the rows of uploaded files with their position, region and address.
+"""Coordinates: the rows of uploaded files with their position, region and address; and carbon's complexes with theirs.
 
 Submit it with `flink run --detached --jarfile sinks/java/target/citystream-sinks.jar --python jobs/coordinates.py`.
 """
@@ -14,7 +14,7 @@ from jobs.flow.decode import part, source
 from jobs.flow.emitted import row_type
 from jobs.flow.environment import environment, submit
 from jobs.flow.lookups import look_up
-from jobs.operators.coordinates import addressed, addresses, conversion
+from jobs.operators.coordinates import RECORD, addressed, addresses, conversion, located, positions
 from jobs.rules.coordinates import Result, Waiting
 from sinks import kafka, postgres
 
@@ -25,7 +25,7 @@ LATE_AFTER_SECONDS = 600
 
 
 def build(settings: Settings) -> StreamExecutionEnvironment:
-    """The whole job: source, decode, conversion, addresses, results.
+    """The whole job: source, decode, conversion, addresses, results; complexes, positions, complexes.
 
     Raises:
         NotReadyError: a server is away or lacks something that the job needs.
@@ -60,6 +60,15 @@ def build(settings: Settings) -> StreamExecutionEnvironment:
     tables.create_temporary_view("addressed", found)
     results = rows(tables, "coordinates/coordinate_results").union(rows(tables, "coordinates/addressed"))
     postgres.upsert(results, "coordinate_results", KEY, settings=settings)
+
+    (complexes,) = COORDINATES.borrows
+    if asking := positions(settings):
+        source(tables, f"{NAME}/complexes", topic=complexes, brokers=brokers, group=f"citystream.{NAME}")
+        unlocated = sql_pairs(tables, f"{NAME}/unlocated", RECORD, topic=complexes)
+        name = f"{NAME}.positions"
+        known = look_up(unlocated, asking[0], located, asking[1], RECORD, python_mode=options.python_mode, name=name)
+        tables.create_temporary_view("located_complexes", known)
+        kafka.records(rows(tables, f"{NAME}/located_complexes"), complexes, settings, name=f"{NAME}.complexes")
     return env
 
 

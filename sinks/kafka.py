@@ -1,8 +1,8 @@
-"""Kafka: topics, dead letters, and alerts.
+"""Kafka: topics, dead letters, alerts, and records for other jobs.
 
 Contract of `dead_letters`: each record that can't be used arrives at least once, under the key
 `topic|partition|offset` by which a repeat is told. There is no transaction, so nothing ends while a server is away
-(docs/decisions/0019). That of `alerts` is the same (docs/decisions/0033).
+(docs/decisions/0019). That of `alerts` and `records` is the same (docs/decisions/0033, 0071).
 """
 
 import contextlib
@@ -63,6 +63,19 @@ def alerts(stream: "DataStream", topic: str, settings: Settings, *, name: str) -
     check(settings, topic)
     serializer = get_gateway().jvm.citystream.records.AlertSerializer(topic, row_type(stream))
     _attach(stream, serializer, settings, name=name, shown=name.replace(".", ": ", 1).replace("_", " "))
+
+
+def records(stream: "DataStream", topic: str, settings: Settings, *, name: str) -> None:
+    """Write rows of key, value (both text) and timestamp in ms to `topic`, at least once; a repeat is the same record.
+
+    Raises:
+        NotReadyError: the topic is missing.
+    """
+    from pyflink.java_gateway import get_gateway
+
+    check(settings, topic)
+    serializer = get_gateway().jvm.citystream.records.RecordSerializer(topic)
+    _attach(stream, serializer, settings, name=name, shown=name.replace(".", ": ", 1))
 
 
 def _attach(stream: "DataStream", j_serializer: Any, settings: Settings, *, name: str, shown: str) -> None:  # noqa: ANN401 - a py4j object

@@ -1,4 +1,4 @@
-"""Generated once per stack, kept beside its data: passwords, the API key, the Kafka cluster's id."""
+"""Generated once per stack, kept beside its data: passwords, the API key, the board's token, the Kafka cluster's id."""
 
 import base64
 import json
@@ -31,6 +31,11 @@ class Credentials:
     def elastic(self) -> str:
         """The bootstrap password of Elasticsearch's superuser, for setting up only."""
         return self._once("elastic", secrets.token_urlsafe(_TOKEN_BYTES))
+
+    @property
+    def board(self) -> str:
+        """The token for actions on the board's pages."""
+        return self._once("board", secrets.token_urlsafe(_TOKEN_BYTES))
 
     @property
     def kafka_cluster(self) -> str:

@@ -92,7 +92,8 @@ def where_to_look(settings: Settings, name: str) -> None:
     env = settings.stack.directory / "env"
     stream = STREAMS[name]
     console.rule("Everything goes on running", align="left")
-    console.print(f"Board             {settings.board.url}")
+    token = settings.board.token.get_secret_value() if settings.board.token else ""
+    console.print(f"Board             {settings.board.url}, where actions need this token: {token}")
     console.print(f"Flink web UI      {settings.flink.url}")
     if stream.totals:
         console.print(f"PostgreSQL        (. {env}; psql $POSTGRES_URL -c 'TABLE {stream.totals[0].table}')")
@@ -121,8 +122,10 @@ def demo(name: str, seconds: float) -> int:
     """Run it; 0 when all agrees."""
     # On a terminal, `up` shows by itself what it waits for.
     with contextlib.nullcontext() if console.is_terminal else waiting(console, "Starting the servers"):
-        if stack_command(["up"]) != 0 or prepare.main([]) != 0:
+        if stack_command(["up"]) != 0:
             return 1
+    if prepare.main([]) != 0:
+        return 1
     settings = load()
     with waiting(console, f"Starting the job {name}"):
         jobs.ensure(settings, name, say=console.print)

@@ -266,6 +266,7 @@ def addresses(context: Context) -> dict[str, str]:
         "ELASTICSEARCH_API_KEY": context.credentials.api_key or "",
         "FLINK_URL": flink.url(context),
         "BOARD_URL": board.url(context),
+        "BOARD_TOKEN": context.credentials.board,
         "SIMULATOR_URL": simulator.url(context),
     }
 

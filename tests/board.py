@@ -98,6 +98,7 @@ def sales(now: datetime, minutes: int, rate: float) -> list[tuple[Any, ...]]:
         if record.at > minutes * 60:
             return found
         told = json.loads(record.value or b"{}")
+        told["price"] *= 50  # sums as long as a phone ever has to show
         found.append(tuple(told[name] for name in FIELDS))
     return found
 

@@ -30,7 +30,7 @@ from tests.slate import await_that
 JOB = "carbon"
 # The Python operators that set timers or have windows.
 TIMERS = {"carbon.usage", "carbon.metered", "carbon.emitted", "carbon.weather", "carbon.forecast"}
-TOPICS = ("complexes", "energy.usage", "energy.buildings", "weather.daily")
+TOPICS = ("complexes", "energy.usage", "energy.buildings", "weather.daily", "weather.forecast")
 REGIONS = ("27110", "27140", "27170", "27200", "27230", "27260", "27290", "27710", "27720")
 DONGS = ("2726010100", "2772025021", "2711010100")
 ITEMS = ("electricity", "gas", "water")
@@ -603,7 +603,7 @@ def clean_slate(settings: Settings) -> None:
     slate.without_job(settings, JOB)
     slate.with_empty_topics(settings, TOPICS)
     with postgres.connect(settings) as connection, connection.cursor() as cursor:
-        cursor.execute("TRUNCATE " + ", ".join(KEYS))
+        cursor.execute("TRUNCATE weather_forecast, " + ", ".join(KEYS))
     with elasticsearch.client(settings) as client:
         client.options(ignore_status=404).indices.delete(index=JOB)
 

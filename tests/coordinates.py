@@ -14,7 +14,6 @@ from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple, Self
 
-import numpy as np
 import openpyxl
 
 from conf.settings import ROOT, Settings, load
@@ -22,7 +21,6 @@ from conf.streams import COORDINATES
 from generators.coordinates import batches
 from generators.coordinates.__main__ import main
 from generators.coordinates.batches import Progress
-from geo.regions import regions
 from geo.systems import system
 from sinks import postgres
 from tests import slate
@@ -30,8 +28,8 @@ from tests import slate
 JOB = COORDINATES.name
 (TOPIC,) = COORDINATES.topics
 # The Python operators that set timers or have windows.
-TIMERS = {"coordinates.addresses"}
-TABLES = ("coordinate_uploads", "coordinate_results", "address_cache", "api_quotas", "api_refusals")
+TIMERS = {"coordinates.addresses", "coordinates.positions"}
+TABLES = ("coordinate_uploads", "coordinate_results", "address_cache", "api_answers", "api_quotas", "api_refusals")
 HEADER = ["번호", "구", "x", "y"]
 # In Daegu, on land.
 WEST, EAST, SOUTH, NORTH = 128.55, 128.65, 35.83, 35.89
@@ -40,7 +38,7 @@ WEST, EAST, SOUTH, NORTH = 128.55, 128.65, 35.83, 35.89
 def clean_slate(settings: Settings) -> None:
     """No job, an empty topic, empty tables."""
     slate.without_job(settings, JOB)
-    slate.with_empty_topics(settings, [TOPIC])
+    slate.with_empty_topics(settings, [TOPIC, *COORDINATES.borrows])
     with postgres.connect(settings) as connection, connection.cursor() as cursor:
         cursor.execute("TRUNCATE " + ", ".join(TABLES))
 
@@ -54,14 +52,9 @@ def running(settings: Settings, *, parallelism: int | None = None) -> Iterator[s
 
 
 def points(path: Path, count: int, distinct: int, seed: int, bad: Sequence[int] = ()) -> list[list[str]]:
-    """Write a file of points in EPSG:5174, of so many distinct positions; the rows of these numbers have no x.
-
-    All are within a district: between the boundaries of some there are gaps, for which no address is asked.
-    """
+    """Write a file of points in EPSG:5174, of so many distinct positions; the rows of these numbers have no x."""
     dice = Random(seed)
-    tried = [(dice.uniform(WEST, EAST), dice.uniform(SOUTH, NORTH)) for _ in range(distinct + distinct // 10 + 10)]
-    found = regions().at(*(np.array(values) for values in zip(*tried, strict=True)))
-    places = [place for place, region in zip(tried, found, strict=True) if region][:distinct]
+    places = [(dice.uniform(WEST, EAST), dice.uniform(SOUTH, NORTH)) for _ in range(distinct)]
     drawn = [*places, *(dice.choice(places) for _ in range(count - distinct))]
     x, y = system("EPSG:5174").from_wgs84(*zip(*drawn, strict=True))
     rows = [

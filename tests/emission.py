@@ -6,13 +6,16 @@ complex so many months late; a month's emission is then spread over its days by 
 consumption is in it, as nothing of it is in the public data.
 """
 
+import functools
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 import numpy as np
 
+from forecast.forecaster import Forecaster
 from forecast.history import History
-from forecast.weather import Weather
+from forecast.rolling import replay
+from forecast.weather import Announced, Weather
 
 REGIONS = ("27110", "27140", "27170", "27200", "27230", "27260", "27290", "27710", "27720")
 # kg CO2 per kWh, m3 of gas, m3 of water.
@@ -118,6 +121,21 @@ def city(seed: int, *, complexes: int = 60, first: date = date(2024, 5, 1), toda
     )
 
 
+@functools.cache
+def small_city() -> City:
+    """One that is small enough to learn from in a unit test."""
+    return city(5, complexes=20)
+
+
+@functools.cache
+def trained_on_small_city() -> Forecaster:
+    """What is learned of it: once per process, as it takes two seconds."""
+    town = small_city()
+    past = replay(town.history, town.weather)
+    trained_at = datetime(2026, 11, 21, 1, tzinfo=UTC)
+    return Forecaster.of(town.history, town.weather, past, nominal=0.9, trained_at=trained_at)
+
+
 def synthetic_weather(dice: np.random.Generator, first: date, today: date) -> Weather:
     """Daily weather like that of Daegu: a yearly wave, and anomalies that last for some days."""
     count = (today - first).days
@@ -135,3 +153,22 @@ def synthetic_weather(dice: np.random.Generator, first: date, today: date) -> We
 def _shares(weights: np.ndarray, month_of: np.ndarray) -> np.ndarray:
     """Each day's share of its month."""
     return weights / np.bincount(month_of, weights)[month_of]
+
+
+def announced(weather: Weather, seed: int = 1) -> Announced:
+    """What each morning's issues said of the days after: what came, and an error that grows with the horizon.
+
+    The first four days are of the short-term forecast, the seven after them of the mid-term one.
+    """
+    dice = np.random.default_rng(seed)
+    rows = []
+    for number, day in enumerate(weather.days):
+        issued = datetime.combine(day.astype(object), time(23), UTC) - timedelta(days=1)
+        for ahead in range(min(11, len(weather) - number)):
+            error = dice.normal(0, 0.8 + 0.25 * ahead)
+            mean, low, high = (
+                float(part[number + ahead]) + error for part in (weather.mean, weather.low, weather.high)
+            )
+            kind = "short-term" if ahead < 4 else "mid-term"
+            rows.append((kind, issued, (day + ahead).astype(object), mean, low, high, None))
+    return Announced.of(rows)

@@ -33,7 +33,7 @@ from generators.simulator.events import duffel, nearby
 from generators.simulator.events.world import Version, World, rendered
 from jobs.rules.events.changes import UpdateType
 from jobs.rules.events.event import parse
-from jobs.rules.events.lookups import Trip, needed
+from jobs.rules.events.lookups import Nearest, Trip, needed
 from sinks import elasticsearch, kafka, postgres
 from tests import slate
 
@@ -319,7 +319,7 @@ class Questions(NamedTuple):
 
 def questions(settings: Settings, pulled: Iterable[tuple[datetime, Version]]) -> Questions:
     """What has to be asked for versions that are new or have moved, at the day on which each was pulled."""
-    trip = Trip(**settings.events.trip.model_dump())
+    trip, nearest = Trip(**settings.events.trip.model_dump()), Nearest(airports())
     found = Questions(set(), set())
     latest: dict[str, Version] = {}
     for at, version in pulled:
@@ -328,7 +328,7 @@ def questions(settings: Settings, pulled: Iterable[tuple[datetime, Version]]) ->
         latest[key] = version
         fields = rendered(version)
         event = parse(key, json.dumps(fields).encode(), 0)
-        asked = needed(UpdateType(of_change), event, airports(), trip, at.date())
+        asked = needed(UpdateType(of_change), event, nearest, trip, at.date())
         if asked.place:
             found.places.add(f"{asked.place[0]:.4f},{asked.place[1]:.4f}")
         found.flights.update(map(tuple, asked.flights))

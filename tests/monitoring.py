@@ -1,4 +1,4 @@
-"""What tests of the dashboard and the alerts share: every query, and the metrics and labels it refers to."""
+"""What tests of the dashboard, the alerts and the board share: every query, and the metrics and labels it refers to."""
 
 import re
 from collections import defaultdict
@@ -8,10 +8,14 @@ from dataclasses import dataclass
 import promql_parser
 import yaml
 
+from board import prometheus
 from conf.settings import ROOT
 from monitoring import dashboard
 
 ALERTS = ROOT / "conf" / "prometheus" / "alerts.yaml"
+# What is counted of look-ups, which not every job has.
+LOOK_UPS = {f"flink_taskmanager_job_task_operator_citystream_{name}"
+            for name in ("answered", "given_up", "put_off", "spared")}  # fmt: skip
 # What Prometheus itself adds to all that it scrapes.
 OWN_LABELS = {"instance", "job"}
 
@@ -39,7 +43,7 @@ def alerts() -> list[dict]:
 
 
 def queries() -> Iterator[Query]:
-    """All queries of panels and alerts."""
+    """All queries of panels, alerts and the board."""
     for row, panels in dashboard.rows().items():
         for panel in panels:
             for legend, promql in panel.queries.items():
@@ -47,6 +51,8 @@ def queries() -> Iterator[Query]:
     for rule in alerts():
         shown = re.findall(r"\$labels\.(\w+)", str(rule["annotations"]))
         yield Query(f"alert {rule['alert']}", rule["expr"], frozenset(shown))
+    for name, promql in prometheus.CURVES.items():
+        yield Query(f"board: {name}", promql, frozenset({"job_name"}))
     variable, label = re.findall(r"label_values\((\w+), (\w+)\)", dashboard.build())[0]
     yield Query("choice of jobs", variable, frozenset({label}))
 

@@ -23,7 +23,7 @@ from conf.settings import ROOT, Entered, Settings, load
 from generators.simulator.carbon import energy
 from generators.simulator.carbon.services import World
 
-TOPICS = ("complexes", "energy.usage", "energy.buildings", "weather.daily")
+TOPICS = ("complexes", "energy.usage", "energy.buildings", "weather.daily", "weather.forecast")
 TODAY = date(2026, 11, 21)
 COMPLEXES = len(places.complexes())
 PLACES = {place.complex_id: place for place in places.complexes()}
@@ -135,8 +135,14 @@ class Polling:
         self._begin = self._ends()
 
     def start(self, *arguments: str, **settings: object) -> subprocess.Popen[str]:
-        """Start a command."""
-        quick = {"timeout_seconds": 20, "put_off_seconds": 1, "longest_pause_seconds": 1, **settings}
+        """Start a command; without a setting for it, no weather forecast is old enough to be asked for."""
+        quick = {
+            "watch__forecast_days": 0.000001,
+            "timeout_seconds": 20,
+            "put_off_seconds": 1,
+            "longest_pause_seconds": 1,
+            **settings,
+        }
         chosen = {f"CITYSTREAM__POLLERS__{name.upper()}": str(value) for name, value in quick.items()}
         return subprocess.Popen(
             [sys.executable, "-m", "generators.pollers.carbon", *arguments],

@@ -18,6 +18,8 @@ export async function ask(path, options = {}) {
     throw new Refused(0, t("failed"));
   }
   const content = await answer.json().catch(() => null);
+  // Reading is closed, and the session over: app.js asks for the token.
+  if (answer.status === 401 && !options.method) dispatchEvent(new Event("locked"));
   if (!answer.ok) throw new Refused(answer.status, content?.detail ?? t("failed"), content ?? {});
   return content;
 }

@@ -1,5 +1,6 @@
 // The frame of all pages: what stands above and below them, how fresh the data is, and which page an address means.
 
+import { entry } from "./access.js";
 import { ask } from "./api.js";
 import { failed, loading } from "./card.js";
 import { fill, h, say } from "./dom.js";
@@ -7,8 +8,8 @@ import { know, shown } from "./format.js";
 import * as live from "./live.js";
 import { language, speak, t } from "./text.js";
 
-const SERVERS = { postgres: "PostgreSQL", flink: "Flink", elasticsearch: "Elasticsearch" };
-const root = document.documentElement;
+const SERVERS = { postgres: "PostgreSQL", flink: "Flink", elasticsearch: "Elasticsearch", prometheus: "Prometheus" };
+const dark = document.getElementById("dark");
 const main = document.getElementById("main");
 const top = document.getElementById("top");
 const banner = document.getElementById("banner");
@@ -24,13 +25,16 @@ const label = (page) => t(["/orders", "/shows", "/events", "/countries"].include
 function theme(chosen) {
   if (chosen) localStorage.setItem("theme", chosen);
   const wanted = chosen ?? localStorage.getItem("theme");
-  if (wanted) root.dataset.theme = wanted;
+  if (wanted) dark.media = wanted === "dark" ? "all" : "not all";
   dispatchEvent(new Event("theme"));
 }
-const isDark = () => (root.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
+const isDark = () => matchMedia(dark.media).matches;
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => theme());
+// What was drawn before its colours had come is drawn anew.
+dark.addEventListener("load", () => theme());
 
 function frame() {
-  root.lang = language;
+  document.documentElement.lang = language;
   say(document.querySelector(".skip"), t("skip"));
   const state = h("span.state");
   const at = h("span.at");
@@ -71,6 +75,9 @@ async function open(address, { focus = true } = {}) {
   leave = () => {};
   const { page, id } = understand(address);
   for (const link of top.querySelectorAll("nav a")) link.dataset.page === page ? link.setAttribute("aria-current", "page") : link.removeAttribute("aria-current");
+  // Where the row is longer than a phone is wide, the page that is open is in it.
+  const here = top.querySelector("nav [aria-current]");
+  if (here) here.parentNode.scrollLeft = here.offsetLeft - (here.parentNode.clientWidth - here.offsetWidth) / 2;
   const stopped = [];
   let gone = false;
   leave = () => {
@@ -104,7 +111,7 @@ async function open(address, { focus = true } = {}) {
       return;
     } catch (error) {
       console.warn(error);
-      if (!gone) fill(main, failed(error, () => open(address)));
+      if (!gone && error.status !== 401) fill(main, failed(error, () => open(address)));
     }
   }
   if (focus) attend();
@@ -127,6 +134,10 @@ document.addEventListener("click", (event) => {
   event.preventDefault();
   go(link.getAttribute("href"));
 });
+addEventListener("locked", () => {
+  leave();
+  fill(main, h("h1", { tabIndex: -1 }, t("closed")), h("p.lead", {}, t("closed_hint")), entry(() => location.reload()));
+});
 addEventListener("popstate", () => open(new URL(location.href)));
 
 async function start() {
@@ -137,7 +148,7 @@ async function start() {
     [known.board, known.places, known.geo] = await Promise.all([ask("/api/board"), ask("/api/places"), ask("/api/boundaries")]);
     for (const name of known.board.streams) known.streams[name] = await import(`./streams/${name}.js`);
   } catch (error) {
-    fill(main, failed(error, start));
+    if (error.status !== 401) fill(main, failed(error, start));
     return;
   }
   know(known.board.time_zone, known.places);

@@ -3,14 +3,14 @@
 import { fill, h, say } from "./dom.js";
 import { shown } from "./format.js";
 
-/** Bars in `node`; returns `draw(rows)`. `name` and `value` of a row are functions, `link` may be one. */
-export function bars(node, { name, value, kind, link = () => null, colour = "accent", id = name, more = () => null }) {
+/** Bars in `node` of the first `first` rows; returns `draw(rows)`. `name` and `value` of a row are functions, `link` may be one. */
+export function bars(node, { name, value, kind, link = () => null, colour = "accent", id = name, more = () => null, first = Infinity }) {
   const list = h("ol.bars");
   const known = new Map();
   fill(node, list);
   return (rows) => {
     const most = Math.max(...rows.map((row) => Math.abs(value(row) ?? 0)), 1e-9);
-    const order = rows.map((row) => {
+    const order = rows.slice(0, first).map((row) => {
       const key = id(row);
       if (!known.has(key)) {
         const label = h(link(row) ? "a.what" : "span.what", { href: link(row) }, name(row));

@@ -151,9 +151,7 @@ export function chart(node, { x, series, tall = 12.5, label }) {
   const once = (labels) => labels.map((text, at) => (text === labels[at - 1] ? null : text));
   const watcher = new ResizeObserver(() => plot && canvas.clientWidth && plot.setSize({ width: canvas.clientWidth, height }));
   watcher.observe(canvas);
-  const dark = matchMedia("(prefers-color-scheme: dark)");
   const redraw = () => plot && build();
-  dark.addEventListener("change", redraw);
   addEventListener("theme", redraw);
 
   return {
@@ -167,7 +165,6 @@ export function chart(node, { x, series, tall = 12.5, label }) {
     },
     remove() {
       watcher.disconnect();
-      dark.removeEventListener("change", redraw);
       removeEventListener("theme", redraw);
       plot?.destroy();
     },

@@ -2,19 +2,19 @@
 
 export const KINDS = {
   ordered_at: "time", order_id: "id", region: "region", complex_id: "complex", pay: "won", delivery_charge: "won",
-  charge: "won", day: "day", month: "month", minute: "time", orders: "count", kg_co2: "kg", lower: "kg", upper: "kg",
+  charge: "won", day: "day", month: "month", minute: "day_minute", orders: "count", kg_co2: "kg", lower: "kg", upper: "kg",
   per_household: "kg", estimated: "yes", electricity_kg: "kg", gas_kg: "kg", water_kg: "kg", heat_kg: "kg",
   electricity_kwh: "kwh", gas_m3: "m3", water_m3: "m3", heat_mcal: "mcal", points: "count", electricity_points: "count",
   gas_points: "count", water_points: "count", electricity_saving: "share", gas_saving: "share", water_saving: "share",
-  households: "count", complexes: "count", sold: "count", cancelled: "count", revenue: "won", last_sale: "time",
-  first_sale: "time", price: "won", at: "time", seen_at: "time", sold_out_at: "time", sold_out_at_seats: "count",
+  households: "count", complexes: "count", sold: "count", cancelled: "count", revenue: "won", last_sale: "day_minute",
+  first_sale: "day_minute", price: "won", at: "time", seen_at: "time", sold_out_at: "time", sold_out_at_seats: "count",
   kind: "kind", ticket_id: "id", first_ticket_id: "id", second_ticket_id: "id", show_id: "id", lat: "degrees",
   lon: "degrees", documents: "count", calls: "count", holders: "count", ends: "time", partition: "count",
   offset: "count", bytes: "count", model_version: "id", seats: "count", code: "id", batch_id: "id", rows: "count", uploaded_at: "time", sent_at: "time", months: "count", points_per_household: "count", saved_kg: "kg", pine_trees: "number", country: "country", category: "word",
-  start_at: "time", end_at: "time", updated: "time", attendance: "count", spend_usd: "usd", events: "count",
+  start_at: "moment", end_at: "moment", updated: "time", attendance: "count", spend_usd: "usd", events: "count",
   update_type: "update", event_id: "id", km: "km", metres: "metres", amount: "amount", mean_fare: "amount",
   lowest_fare: "amount", offers: "count", week: "day", departs_at: "text", arrives_at: "text", rank: "count",
-  local_rank: "count", place_kind: "word",
+  local_rank: "count", place_kind: "word", weather: "word",
 };
 
 const RIGHT = new Set(["count", "number", "won", "kg", "kwh", "m3", "mcal", "share", "bytes", "degrees", "usd", "km", "metres", "amount"]);

@@ -77,6 +77,8 @@ const SHAPES = {
   yes: (value) => (value ? "✓" : ""),
   bytes: size,
   clock: (value) => time(new Date(value), { hour: "2-digit", minute: "2-digit", second: "2-digit" }),
+  moment: (value) => time(new Date(value), { year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" }),
+  day_minute: (value) => time(new Date(value), { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" }),
   minute: (value) => time(new Date(value), { hour: "2-digit", minute: "2-digit" }),
   time: (value) => time(new Date(value), { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit" }),
   day: (value) => day(value, { year: "numeric", month: "short", day: "numeric" }),

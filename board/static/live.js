@@ -1,5 +1,6 @@
 // What all pages see live: one stream of events, the newest rows of each section, and how fresh they are.
 
+import { ask } from "./api.js";
 import { seconds } from "./format.js";
 
 // Nothing heard for so long: the page says so.
@@ -83,8 +84,10 @@ export function connect(read = sections) {
   source.addEventListener("error", () => {
     connected = false;
     tell();
-    // The browser tries again by itself, unless what answered was no stream.
-    if (source.readyState === EventSource.CLOSED) setTimeout(() => connect(), AGAIN_MILLISECONDS);
+    // The browser tries again by itself, unless what answered was no stream; it does not say whether the token is wanted.
+    if (source.readyState !== EventSource.CLOSED) return;
+    setTimeout(() => connect(), AGAIN_MILLISECONDS);
+    ask("/api/board").catch(() => {});
   });
 }
 

@@ -1,6 +1,7 @@
 // The map of the city: districts as areas, complexes and venues as circles, orders as points that fade. It needs no
 // tiles: what is drawn are the districts' boundaries, which the service has.
 
+import { baseMap, circles } from "./basemap.js";
 import { colour } from "./chart.js";
 import { h, say } from "./dom.js";
 import { regionName } from "./format.js";
@@ -8,7 +9,6 @@ import { t } from "./text.js";
 
 const FADE_SECONDS = 15;
 const ROOM = { top: 56, bottom: 34, left: 34, right: 34 };
-let library = null;
 
 // Half of the city's area is a county of mountains in the north where few live: at first, the map shows the rest.
 const FAR = "27720";
@@ -29,57 +29,37 @@ const bounds = (geo) => {
 export const step = (share) => Math.max(0, Math.min(4, Math.floor(share * 5 - 1e-9)));
 
 /**
- * The map in `node`. Returns `{ areas, circles, points, ripple, remove }`, or null where the browser has no WebGL.
+ * The map in `node`. Returns `{ areas, circles, points, clear, remove }`, or null where the browser has no WebGL.
  * `go(code)` is called where somebody chooses a district.
  */
 export async function cityMap(node, { geo, districts, go }) {
-  library ??= await import("./vendor/maplibre-gl.mjs");
   const whole = bounds(geo);
   const box = bounds({ features: geo.features.filter((feature) => feature.properties.code !== FAR) });
   const features = { ...geo, features: geo.features.map((feature) => ({ ...feature, id: Number(feature.properties.code) })) };
-  let map;
-  try {
-    map = new library.Map({
-      container: node,
-      style: {
-        version: 8,
-        sources: {
-          districts: { type: "geojson", data: features },
-          circles: { type: "geojson", data: { type: "FeatureCollection", features: [] } },
-        },
-        layers: [
-          { id: "ground", type: "background", paint: { "background-color": colour("sea") } },
-          { id: "areas", type: "fill", source: "districts", paint: { "fill-color": colour("land") } },
-          { id: "edges", type: "line", source: "districts", paint: { "line-color": colour("edge"), "line-width": 1.2 } },
-          { id: "chosen", type: "line", source: "districts", paint: { "line-color": colour("ink"), "line-width": ["case", ["boolean", ["feature-state", "over"], false], 2.2, 0] } },
-          { id: "circles", type: "circle", source: "circles", paint: { "circle-radius": ["get", "radius"], "circle-color": ["get", "colour"], "circle-opacity": 0.42, "circle-stroke-color": colour("panel"), "circle-stroke-width": 0.8 } },
-        ],
-      },
-      bounds: box,
-      fitBoundsOptions: { padding: ROOM },
-      minZoom: 7,
-      maxZoom: 15,
-      maxPitch: 0,
-      dragRotate: false,
-      pitchWithRotate: false,
-      cooperativeGestures: true,
-      attributionControl: false,
-      locale: { "CooperativeGesturesHandler.WindowsHelpText": t("zoom_help"), "CooperativeGesturesHandler.MacHelpText": t("zoom_help_mac"), "CooperativeGesturesHandler.MobileHelpText": t("two_fingers"), "Map.Title": t("map") },
-      fadeDuration: 0,
-    });
-  } catch {
-    return null;
-  }
-  map.touchZoomRotate.disableRotation();
-  map.keyboard.disableRotation();
+  const base = await baseMap(node, {
+    title: t("map"),
+    sources: { districts: { type: "geojson", data: features } },
+    layers: [
+      { id: "areas", type: "fill", source: "districts", paint: { "fill-color": colour("land") } },
+      { id: "edges", type: "line", source: "districts", paint: { "line-color": colour("edge"), "line-width": 1.2 } },
+      { id: "chosen", type: "line", source: "districts", paint: { "line-color": colour("ink"), "line-width": ["case", ["boolean", ["feature-state", "over"], false], 2.2, 0] } },
+      circles(0.42),
+    ],
+    painted: [["edges", "line-color", "edge"], ["chosen", "line-color", "ink"]],
+    bounds: box,
+    fitBoundsOptions: { padding: ROOM },
+    minZoom: 7,
+    maxZoom: 15,
+  });
+  if (!base) return null;
+  const { map } = base;
   const all = h("button", { type: "button", title: t("city"), "aria-label": t("city"), onclick: () => map.fitBounds(whole, { padding: ROOM }) }, "⤢");
-  map.addControl(new library.NavigationControl({ showCompass: false }), "bottom-right");
   map.addControl({ onAdd: () => h("div.maplibregl-ctrl.maplibregl-ctrl-group", {}, all), onRemove: () => all.parentNode.remove() }, "bottom-right");
 
   const labels = districts.map((district) => {
     const figure = h("span.figure");
     const label = h("a.place", { href: `/regions/${district.code}` }, h("span.name", {}, regionName(district.code)), figure);
-    new library.Marker({ element: label, anchor: "center" }).setLngLat([district.lon, district.lat]).addTo(map);
+    base.marker(label, [district.lon, district.lat]);
     // A marker says that it is a picture; this one is a link.
     label.removeAttribute("role");
     label.removeAttribute("aria-label");
@@ -168,20 +148,12 @@ export async function cityMap(node, { geo, districts, go }) {
   map.on("click", "areas", (event) => go(event.features[0].properties.code));
 
   let filled = null;
-  const themes = () => {
-    map.setPaintProperty("ground", "background-color", colour("sea"));
-    map.setPaintProperty("edges", "line-color", colour("edge"));
-    map.setPaintProperty("chosen", "line-color", colour("ink"));
-    map.setPaintProperty("circles", "circle-stroke-color", colour("panel"));
-    if (filled) filled();
-  };
-  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const themes = () => filled?.();
   addEventListener("theme", themes);
-  dark.addEventListener("change", themes);
 
   const watcher = new ResizeObserver(() => { map.resize(); map.fitBounds(box, { padding: ROOM, duration: 0 }); });
   watcher.observe(node);
-  await new Promise((done) => (map.loaded() ? done() : map.once("load", done)));
+  await base.loaded();
 
   return {
     /** Colour the districts: `values` by code, on the scale of this name; and what stands under each name. */
@@ -205,10 +177,8 @@ export async function cityMap(node, { geo, districts, go }) {
     },
     /** Circles: rows with `lat`, `lon`, `radius` and `colour`. */
     circles(rows) {
-      map.getSource("circles").setData({
-        type: "FeatureCollection",
-        features: rows.map(({ lat, lon, ...properties }) => ({ type: "Feature", properties, geometry: { type: "Point", coordinates: [lon, lat] } })),
-      });
+      base.circles(rows);
+      node.classList.toggle("crowded", rows.length > 0);
     },
     /** Points that fade, each after its `wait` in seconds. */
     points(rows) {
@@ -224,7 +194,6 @@ export async function cityMap(node, { geo, districts, go }) {
     remove() {
       watcher.disconnect();
       removeEventListener("theme", themes);
-      dark.removeEventListener("change", themes);
       document.removeEventListener("visibilitychange", seen);
       clearTimeout(frame);
       map.remove();

@@ -1,12 +1,12 @@
 // The map of the world: countries in outline, events as circles. A colour for each category, a size for what is spent.
 
+import { baseMap, circles } from "./basemap.js";
 import { colour } from "./chart.js";
 import { h } from "./dom.js";
 import { t } from "./text.js";
 
 // Around the pole a map like this has no shape for it, and nothing takes place there.
 const ANTARCTICA = "010";
-let library = null;
 
 /** The outlines as GeoJSON, from TopoJSON: arcs are kept once, in steps, and rings name them. */
 function outlines(topology) {
@@ -33,65 +33,32 @@ function outlines(topology) {
 
 /** The map in `node`; returns `{ draw(rows), remove }`, or null without WebGL. Rows have `lat`, `lon`, `radius`, `colour`. */
 export async function worldMap(node, { go }) {
-  library ??= await import("./vendor/maplibre-gl.mjs");
   const topology = await (await fetch("/static/vendor/countries.json")).json();
-  let map;
-  try {
-    map = new library.Map({
-      container: node,
-      style: {
-        version: 8,
-        sources: { land: { type: "geojson", data: outlines(topology) }, events: { type: "geojson", data: { type: "FeatureCollection", features: [] } } },
-        layers: [
-          { id: "ground", type: "background", paint: { "background-color": colour("sea") } },
-          { id: "land", type: "fill", source: "land", paint: { "fill-color": colour("land"), "fill-outline-color": colour("edge") } },
-          { id: "events", type: "circle", source: "events", paint: { "circle-radius": ["get", "radius"], "circle-color": ["get", "colour"], "circle-opacity": 0.72, "circle-stroke-color": colour("panel"), "circle-stroke-width": 1 } },
-        ],
-      },
-      bounds: [-125, -42, 165, 68],
-      minZoom: 0,
-      maxPitch: 0,
-      dragRotate: false,
-      renderWorldCopies: false,
-      cooperativeGestures: true,
-      attributionControl: false,
-      locale: { "CooperativeGesturesHandler.WindowsHelpText": t("zoom_help"), "CooperativeGesturesHandler.MacHelpText": t("zoom_help_mac"), "CooperativeGesturesHandler.MobileHelpText": t("two_fingers"), "Map.Title": t("world") },
-      fadeDuration: 0,
-    });
-  } catch {
-    return null;
-  }
-  map.touchZoomRotate.disableRotation();
-  map.keyboard.disableRotation();
-  map.addControl(new library.NavigationControl({ showCompass: false }), "bottom-right");
+  const base = await baseMap(node, {
+    title: t("world"),
+    sources: { land: { type: "geojson", data: outlines(topology) } },
+    layers: [{ id: "land", type: "fill", source: "land", paint: { "fill-color": colour("land"), "fill-outline-color": colour("edge") } }, circles(0.72)],
+    painted: [["land", "fill-color", "land"], ["land", "fill-outline-color", "edge"]],
+    bounds: [-125, -42, 165, 68],
+    minZoom: -2,
+    renderWorldCopies: false,
+  });
+  if (!base) return null;
+  const { map } = base;
   const about = h("div.about", { hidden: true });
   node.append(about);
-  map.on("mousemove", "events", (event) => {
+  map.on("mousemove", "circles", (event) => {
     map.getCanvas().style.setProperty("cursor", "pointer");
     about.hidden = false;
     about.textContent = event.features[0].properties.about;
     about.style.setProperty("left", `${event.point.x + 12}px`);
     about.style.setProperty("top", `${event.point.y + 12}px`);
   });
-  map.on("mouseleave", "events", () => {
+  map.on("mouseleave", "circles", () => {
     about.hidden = true;
     map.getCanvas().style.setProperty("cursor", "");
   });
-  map.on("click", "events", (event) => go(event.features[0].properties.id));
-  const themes = () => {
-    map.setPaintProperty("ground", "background-color", colour("sea"));
-    map.setPaintProperty("land", "fill-color", colour("land"));
-    map.setPaintProperty("land", "fill-outline-color", colour("edge"));
-  };
-  addEventListener("theme", themes);
-  await new Promise((done) => (map.loaded() ? done() : map.once("load", done)));
-  return {
-    draw(rows) {
-      map.getSource("events").setData({ type: "FeatureCollection", features: rows.map(({ lat, lon, ...properties }) => ({ type: "Feature", properties, geometry: { type: "Point", coordinates: [lon, lat] } })) });
-    },
-    remove() {
-      removeEventListener("theme", themes);
-      map.remove();
-    },
-  };
+  map.on("click", "circles", (event) => go(event.features[0].properties.id));
+  await base.loaded();
+  return { draw: base.circles, remove: () => map.remove() };
 }

@@ -8,7 +8,7 @@ _MONTHS = (
     "month BETWEEN date_trunc('month', coalesce(%(from)s::date, current_date - 900))"
     " AND coalesce(%(to)s::date, current_date)"
 )
-_FORECAST = "SELECT day, kg_co2, lower, upper, model_version FROM emission_forecast WHERE scope = '{scope}'"
+_FORECAST = "SELECT day, kg_co2, lower, upper, weather, model_version FROM emission_forecast WHERE scope = '{scope}'"
 
 VIEW = View(
     sections={
@@ -29,7 +29,7 @@ VIEW = View(
             every=10,
         ),
         "emission_forecast": Query(
-            "SELECT id AS region, day, kg_co2, lower, upper, model_version FROM emission_forecast"
+            "SELECT id AS region, day, kg_co2, lower, upper, weather, model_version FROM emission_forecast"
             " WHERE scope = 'region' ORDER BY day, id",
             every=10,
         ),

@@ -165,7 +165,10 @@ class Kind(Generic[P]):
         settings = load()
         if options.command == "status" or getattr(options, "dry_run", False):
             return settings
-        return serving("kafka", *([] if self.url(settings) or options.command == "republish" else ["simulator"]))
+        if options.command == "republish":
+            return serving("kafka")
+        shared = ["postgres"] if settings.pollers.shared_quotas else []
+        return serving("kafka", *shared, *([] if self.url(settings) else ["simulator"]))
 
 
 def say(line: str) -> None:

@@ -15,6 +15,7 @@ from kafka.errors import KafkaError
 
 from apis import calendar
 from apis.client import Clock, NotYetError, PutOffError, QuotaSpentError
+from apis.database import DatabaseError
 from apis.endpoints import ApiError
 from conf.errors import CitystreamError
 from conf.settings import Pollers
@@ -25,7 +26,7 @@ from generators.pollers.state import State
 _LONGEST_PUT_OFF_SECONDS = 1800.0
 _LOOK_EVERY_SECONDS = 60.0
 # Not the fault of one answer: the next would fare no better.
-_OF_THE_MACHINE = (sqlite3.Error, KafkaError, OSError, MemoryError)
+_OF_THE_MACHINE = (sqlite3.Error, DatabaseError, KafkaError, OSError, MemoryError)
 T = TypeVar("T")
 
 

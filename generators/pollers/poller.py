@@ -6,6 +6,7 @@ from collections.abc import Awaitable
 from kafka import KafkaProducer
 
 from apis.client import Client, Clock, Patience, Unreadable
+from apis.quota import PostgresQuotas
 from conf.settings import Settings
 from generators.pollers.engine import Engine
 from generators.pollers.report import Report
@@ -55,7 +56,10 @@ class Poller(abc.ABC):
             malformed_attempts=chosen.malformed_attempts,
             concurrency=chosen.concurrency,
         )
-        self._client = Client(patience, state.quotas, clock=clock, unreadable=unreadable, stop=self.engine.stopping)
+        # Where a job has the same key, what both of them call counts together; alone, a poller needs no other server.
+        self._shared = PostgresQuotas(settings.postgres.url.get_secret_value()) if chosen.shared_quotas else None
+        quotas = self._shared or state.quotas
+        self._client = Client(patience, quotas, clock=clock, unreadable=unreadable, stop=self.engine.stopping)
 
     @abc.abstractmethod
     async def _watch(self, *, once: bool) -> None:
@@ -93,3 +97,5 @@ class Poller(abc.ABC):
             return await self.engine.delivering(work)
         finally:
             await self._client.close()
+            if self._shared:
+                self._shared.close()

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import Query, Response
 
+from apis.calendar import KOREA
 from conf.settings import Simulator
 from generators.simulator import envelopes
 from generators.simulator.gateway import Body, Outcome, Provider, Refusal
@@ -48,6 +49,14 @@ def month(text: str | None) -> date | None:
     """A month as its first day, where the text is one."""
     try:
         return datetime.strptime(text or "", "%Y%m").date() if text and len(text) == 6 else None  # noqa: DTZ007
+    except ValueError:
+        return None
+
+
+def moment(text: str) -> datetime | None:
+    """A time of Korea to the minute, where the text is one."""
+    try:
+        return datetime.strptime(text, "%Y%m%d%H%M").replace(tzinfo=KOREA) if len(text) == 12 else None
     except ValueError:
         return None
 

@@ -22,6 +22,8 @@ NAMES = {
     "30": "SERVICE_KEY_IS_NOT_REGISTERED_ERROR",
     "99": "UNKNOWN_ERROR",
 }
+# The weather services' words.
+NORMAL_SERVICE, NO_DATA = "NORMAL_SERVICE", "NO_DATA"
 NOT_BEFORE_TOMORROW = "전날 자료까지 제공됩니다."
 
 BOMB = (
@@ -70,7 +72,14 @@ def single(item: Item, *, as_json: bool) -> bytes:
 
 
 def page(
-    items: Sequence[Item], number: int, rows: int, total: int, *, as_json: bool, bare: bool, message: str = NAMES["00"]
+    items: Sequence[Mapping[str, object]],
+    number: int,
+    rows: int,
+    total: int,
+    *,
+    as_json: bool,
+    bare: bool,
+    message: str = NAMES["00"],
 ) -> bytes:
     """One page of items.
 

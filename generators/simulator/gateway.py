@@ -10,6 +10,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from datetime import time as time_of_day
 from random import Random
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -185,6 +186,12 @@ class Simulation:
     def today(self) -> date:
         """The day in Korea, unless another is set."""
         return self.today_is or datetime.now(self.zone).date()
+
+    def now(self) -> datetime:
+        """The time in Korea; of a day that is set, its last moment."""
+        if self.today_is is None:
+            return datetime.now(self.zone)
+        return datetime.combine(self.today_is, time_of_day.max, self.zone)
 
     async def answer(
         self,

@@ -12,16 +12,17 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from pyflink.common import Row, TypeInformation, Types
 from pyflink.datastream import DataStream, KeyedProcessFunction, KeyedStream, RuntimeContext
 from pyflink.datastream.state import ListStateDescriptor, ValueState, ValueStateDescriptor
 
-from apis.client import GivenUpError, NotYetError, PutOffError, QuotaSpentError, milliseconds
+from apis.client import Client, GivenUpError, NotYetError, Patience, PutOffError, QuotaSpentError, milliseconds
 from apis.database import DatabaseError
-from apis.endpoints import ApiError
+from apis.endpoints import ApiError, Endpoint
+from apis.quota import PostgresQuotas
 from jobs.flow.datastreams import timers_in_checkpoints
 from jobs.rules.line import Answer, Line
 
@@ -43,6 +44,27 @@ class Service(Protocol):
 
     async def close(self) -> None:
         """Let go of connections."""
+
+
+class Caller:
+    """What a `Service` calls an operation with: at this subtask's share of the rate, counted in PostgreSQL for all.
+
+    Args:
+        endpoint: the operation of an API.
+        patience: how a call is tried.
+        url: the database where calls are counted, as a libpq URL.
+        rate_per_second: how fast this subtask may call.
+    """
+
+    def __init__(self, endpoint: Endpoint[Any], patience: Patience, url: str, rate_per_second: float) -> None:
+        self._endpoint = replace(endpoint, api=replace(endpoint.api, rate_per_second=rate_per_second))
+        self._quotas = PostgresQuotas(url)
+        self._client = Client(patience, self._quotas)
+
+    async def close(self) -> None:
+        """Close connections."""
+        await self._client.close()
+        self._quotas.close()
 
 
 # Takes the share of the service's rate that is this subtask's.

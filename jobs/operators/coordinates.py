@@ -1,24 +1,30 @@
-"""What of coordinates runs in Python workers: conversion of many rows at once, and addresses of positions."""
+"""What of coordinates runs in Python workers: conversion of many rows at once, and look-ups at Kakao Local.
+
+Addresses of positions are looked up for rows of files, and positions of addresses for carbon's complexes.
+"""
 
 import asyncio
-import dataclasses
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pyflink.common import Row
+from pyflink.common import Row, Types
 from pyflink.table import DataTypes
 from pyflink.table.udf import UserDefinedFunctionWrapper, udf
 
 from apis import kakao
-from apis.client import Client, GivenUpError, Patience
+from apis.client import GivenUpError, Patience
 from apis.database import Database
-from apis.endpoints import Call, Endpoint
-from apis.quota import PostgresQuotas, Quota
+from apis.endpoints import Call, Endpoint, WrongCallError
+from apis.kakao import Position
+from apis.kept import KeptAnswers
+from apis.quota import Quota
 from conf.settings import Settings
 from jobs.flow.emitted import row
-from jobs.flow.lookups import Connect, Pace
+from jobs.flow.lookups import Caller, Connect, Pace
 from jobs.rules import coordinates
+from jobs.rules.carbon import complexes
 from jobs.rules.coordinates import Converted, Waiting
 from jobs.rules.line import Answer
 
@@ -29,6 +35,8 @@ _STRING, _DOUBLE = DataTypes.STRING(), DataTypes.DOUBLE()
 CONVERTED = DataTypes.ROW(
     [DataTypes.FIELD(name, _DOUBLE if name in ("lon", "lat") else _STRING) for name in Converted._fields]
 )
+# A complex's record: its key, value, and timestamp in ms.
+RECORD = Types.ROW_NAMED(["complex_id", "content", "fetched_ms"], [Types.STRING(), Types.STRING(), Types.LONG()])
 _NO_KEY = "there is no key for addresses: set KAKAO_REST_KEY"
 
 
@@ -50,21 +58,46 @@ def addresses(settings: Settings) -> tuple[Connect, Pace]:
     Raises:
         ApiError: there is a key of somebody's own and no address of Kakao.
     """
-    chosen, common = settings.coordinates.addresses, settings.pollers
+    chosen = settings.coordinates.addresses
     pace = Pace(chosen.rate_per_second, chosen.concurrency, chosen.put_off_seconds, chosen.keep_days)
     api = kakao.addresses(settings)
     if api is None:
         return WithoutKey, pace
     endpoint = Endpoint(api, "coord2address", chosen.path, Quota(chosen.daily_quota))
-    patience = Patience(
-        timeout_seconds=common.timeout_seconds,
+    return partial(
+        Addresses, endpoint, _patience(settings, chosen.concurrency), _database(settings), pace.ttl_days
+    ), pace
+
+
+def positions(settings: Settings) -> tuple[Connect, Pace] | None:
+    """Whom to ask for positions of addresses, and how: as the pollers do; None: there is no key.
+
+    Raises:
+        ApiError: there is a key of somebody's own and no address of Kakao.
+    """
+    chosen, common = settings.coordinates.addresses, settings.pollers
+    api = kakao.api(settings)
+    if api is None:
+        return None
+    pace = Pace(common.rate_per_second, common.concurrency, chosen.put_off_seconds, chosen.keep_days)
+    operation = common.operations.address
+    endpoint = Endpoint(api, "address", operation.path, Quota(operation.daily_quota))
+    return partial(Positions, endpoint, _patience(settings, pace.concurrency), _database(settings), pace.ttl_days), pace
+
+
+def _patience(settings: Settings, concurrency: int) -> Patience:
+    chosen = settings.coordinates.addresses
+    return Patience(
+        timeout_seconds=settings.pollers.timeout_seconds,
         attempts=chosen.attempts,
         longest_pause_seconds=chosen.longest_pause_seconds,
         malformed_attempts=chosen.attempts,
-        concurrency=chosen.concurrency,
+        concurrency=concurrency,
     )
-    database = settings.postgres.url.get_secret_value()
-    return partial(Addresses, endpoint, patience, database, chosen.keep_days), pace
+
+
+def _database(settings: Settings) -> str:
+    return settings.postgres.url.get_secret_value()
 
 
 class WithoutKey:
@@ -85,7 +118,7 @@ class WithoutKey:
         """Nothing to let go of."""
 
 
-class Addresses:
+class Addresses(Caller):
     """Addresses of positions such as `128.601400,35.871400`: the cache's, or else the API's, which the cache keeps.
 
     Args:
@@ -104,11 +137,8 @@ class Addresses:
         keep_days: float,
         rate_per_second: float,
     ) -> None:
-        api = dataclasses.replace(endpoint.api, rate_per_second=rate_per_second)
-        self._endpoint = dataclasses.replace(endpoint, api=api)
-        self._quotas = PostgresQuotas(database)
-        self._client = Client(patience, self._quotas)
-        self._cache = AddressCache(database, api.access.url, keep_days)
+        super().__init__(endpoint, patience, database, rate_per_second)
+        self._cache = AddressCache(database, endpoint.api.access.url, keep_days)
 
     async def ask(self, position: str) -> str | None:
         """The address; None: none is known there. Raises what `Client.ask` does, and DatabaseError."""
@@ -124,9 +154,63 @@ class Addresses:
 
     async def close(self) -> None:
         """Close connections."""
-        await self._client.close()
-        self._quotas.close()
+        await super().close()
         self._cache.close()
+
+
+class Positions(Caller):
+    """Positions of addresses, one of each line until one is known; what was found, or was not, is kept.
+
+    Args:
+        endpoint: what is called.
+        patience: how a call is tried.
+        database: where quotas are counted and answers are kept.
+        keep_days: how long an answer holds.
+        rate_per_second: how fast this subtask may call.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint[Position | None],
+        patience: Patience,
+        database: str,
+        keep_days: float,
+        rate_per_second: float,
+    ) -> None:
+        super().__init__(endpoint, patience, database, rate_per_second)
+        self._keep = timedelta(days=keep_days)
+        self._kept = KeptAnswers(database, f"{endpoint.name} {endpoint.api.access.url}")
+
+    async def ask(self, addresses: str) -> Position | None:
+        """Latitude and longitude; None: nobody knows where that is.
+
+        Raises:
+            GivenUpError: it is refused, and would be again.
+            QuotaSpentError, PutOffError, NotYetError, ApiError, DatabaseError: as `jobs.flow.lookups.Service`.
+        """
+        for address in addresses.split("\n"):
+            if position := await self._position(address):
+                return position
+        return None
+
+    async def _position(self, address: str) -> Position | None:
+        now = datetime.now(UTC)
+        kept = await asyncio.to_thread(self._kept.find, address, now)
+        if kept is not None:
+            return (kept[0], kept[1]) if kept else None
+        try:
+            _, found = await self._client.ask(Call(self._endpoint, address, {"query": address}))
+        except WrongCallError as error:
+            # As an address is whatever somebody typed, it is this one that is wrong, and the others are asked for.
+            raise GivenUpError(str(error)) from None
+        position: Position | None = found
+        await asyncio.to_thread(self._kept.keep, address, position or (), now + self._keep)
+        return position
+
+    async def close(self) -> None:
+        """Close connections."""
+        await super().close()
+        self._kept.close()
 
 
 class AddressCache:
@@ -168,3 +252,10 @@ class AddressCache:
 def addressed(waiting: Row, answer: Answer) -> Iterator[Row]:
     """The result of a waiting row."""
     yield row(coordinates.addressed(Waiting(*waiting), answer))
+
+
+def located(waiting: Row, answer: Answer) -> Iterator[Row]:
+    """The record of a complex that waited, with its position, where that is known."""
+    complex_id, content, at = waiting
+    if found := complexes.located(complex_id, content, at, answer.value):
+        yield row(found)

@@ -18,12 +18,13 @@ from generators.pollers.carbon.plan import METERED
 from generators.simulator.carbon import energy, parcels
 from generators.simulator.carbon.services import World, basis_item, geocoded, road_address
 from tests import carbon, pollers
-from tests.chaos.test_carbon import SECONDS, kill
+from tests.chaos import kills
+from tests.chaos.test_carbon import SECONDS
 
 pytestmark = [pytest.mark.chaos, pytest.mark.kafka, pytest.mark.postgres, pytest.mark.elasticsearch, pytest.mark.flink]
 
 FIRST, LAST, LAST_DAY = date(2024, 5, 1), date(2026, 9, 1), date(2026, 9, 30)
-KILLS = ["TaskManager", "PostgreSQL", "Python worker"]
+LOSSES = ["TaskManager", "PostgreSQL", "Python workers"]
 # What a kill may cost: the calls that were under way.
 MORE_CALLS = 1.02
 
@@ -76,12 +77,12 @@ def test_the_whole_city_comes_out_right_and_no_call_is_wasted(
     command = ("backfill", "--from", f"{FIRST:%Y-%m}", "--to", f"{LAST:%Y-%m}")
     with carbon.running(settings), pollers.simulation(tmp_path) as simulation:
         polling = pollers.Polling(tmp_path, simulation)
-        for what in dice.sample(KILLS, len(KILLS)):
+        for what in dice.sample(LOSSES, len(LOSSES)):
             poller = polling.start(*command)
             time.sleep(dice.uniform(8, 20))
             poller.kill()
             poller.communicate()
-            kill(settings, what, dice)
+            kills.lose(settings, carbon.JOB, what, dice)
         code, said = polling.run(*command)
         assert code == 0, said
         took = carbon.await_agreement(settings, history, SECONDS)

@@ -1,21 +1,15 @@
 """30,000 rows with an address service that fails, and everything killed on the way: complete, and no call too many."""
 
-import contextlib
 import os
 import random
-import signal
 import time
 from pathlib import Path
 
-import psutil
 import pytest
 
-from conf.settings import Settings
-from control.cluster import Cluster
 from geo.systems import system
-from stack.lifecycle import LocalStack
 from tests import coordinates, slate
-from tests.chaos.test_deliveries import descendants
+from tests.chaos import kills
 from tests.coordinates import LONG
 from tests.unreliable_kakao import address
 
@@ -24,30 +18,6 @@ pytestmark = [pytest.mark.chaos, pytest.mark.kafka, pytest.mark.postgres, pytest
 ROWS = 30_000
 POSITIONS = 30_000 if LONG else 8_000
 RATE = 100
-RECOVERY_SECONDS = 180
-
-
-def kill(settings: Settings, what: str, dice: random.Random) -> None:
-    """SIGKILL a TaskManager of this suite's own stack, or all Python workers of one, and wait until that is missed.
-
-    All of them, since one that converts is not missed while there is nothing to convert.
-    """
-    cluster, stack = Cluster(settings.flink.url), LocalStack.of(settings.stack)
-    job = cluster.running(coordinates.JOB) or ""
-
-    def victims() -> list[list[psutil.Process]]:
-        busy = cluster.task_managers(job)
-        managers = [psutil.Process(s.pid) for s in stack.supervisor.states() if s.name in busy and s.pid]
-        if what == "TaskManager":
-            return [[manager] for manager in managers]
-        return [workers for manager in managers if (workers := list(descendants(manager, "pyflink.fn_execution")))]
-
-    slate.await_that(victims, RECOVERY_SECONDS, f"there is a {what}")
-    chosen, killed_at = dice.choice(victims()), time.time()
-    for victim in chosen:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            victim.send_signal(signal.SIGKILL)
-    slate.await_that(lambda: cluster.last_start(job) > killed_at, RECOVERY_SECONDS, f"the loss of a {what} is noticed")
 
 
 @pytest.mark.timeout(1800)
@@ -70,13 +40,13 @@ def test_a_service_that_fails_costs_nothing(
 
             def goes_on(why: str) -> None:
                 before = done()
-                slate.await_that(lambda: done() > before, RECOVERY_SECONDS, f"addresses come after {why}")
+                slate.await_that(lambda: done() > before, kills.SECONDS, f"addresses come after {why}")
 
-            slate.await_that(lambda: done() > ROWS // 50, RECOVERY_SECONDS, "addresses come")
-            for what in ("TaskManager", "Python worker"):
+            slate.await_that(lambda: done() > ROWS // 50, kills.SECONDS, "addresses come")
+            for what in ("TaskManager", "Python workers"):
                 time.sleep(dice.uniform(0, 6))
-                kill(settings, what, dice)
-                goes_on(f"the kill of a {what}")
+                kills.lose(settings, coordinates.JOB, what, dice)
+                goes_on(f"the loss of {what}")
             service.kill(seconds=5)
             goes_on("the service was away")
             service.spend(seconds=20)

@@ -4,27 +4,22 @@ Each change is there once, the latest of each event is the simulator's, totals a
 looked up is asked for once. Repeats and older versions come in between, and change nothing.
 """
 
-import contextlib
 import json
 import os
 import random
-import signal
 import subprocess
 import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import psutil
 import pytest
 
 from conf.settings import ROOT, Settings
 from control.cluster import Cluster
 from generators.simulator.events.world import ATTENDED, CITIES, UNATTENDED, Version, World, rendered
-from sinks.errors import NotReadyError
-from stack.lifecycle import LocalStack
 from tests import events, slate
-from tests.chaos.test_deliveries import descendants
+from tests.chaos import kills
 from tests.pollers import Simulation
 
 pytestmark = [pytest.mark.chaos, pytest.mark.kafka, pytest.mark.postgres, pytest.mark.elasticsearch, pytest.mark.flink]
@@ -36,7 +31,6 @@ KILLS = 2 if LONG else 1
 # Unchanged versions, sent at once, to see how fast they are told.
 REPEATS = 200_000 if LONG else 60_000
 MOST_CALLS = 1.05
-RECOVERY_SECONDS = 180
 
 
 def pull(day: datetime, folder: Path, simulated: Simulation, *, kill_after: int | None = None) -> None:
@@ -53,37 +47,6 @@ def pull(day: datetime, folder: Path, simulated: Simulation, *, kill_after: int 
             process.wait()
         done = subprocess.run(command, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT, check=False)
     assert done.returncode == 0, log.read_text()
-
-
-def kill(settings: Settings, what: str, dice: random.Random) -> float:
-    """SIGKILL a TaskManager of this suite's own stack, or all Python workers of one; when that was."""
-    cluster, stack = Cluster(settings.flink.url), LocalStack.of(settings.stack)
-    job = cluster.running(events.JOB) or ""
-
-    def managers() -> list[psutil.Process]:
-        busy = cluster.task_managers(job)
-        return [psutil.Process(s.pid) for s in stack.supervisor.states() if s.name in busy and s.pid]
-
-    slate.await_that(managers, RECOVERY_SECONDS, "there is a TaskManager")
-    manager, killed_at = dice.choice(managers()), time.time()
-    for victim in [manager] if what == "TaskManager" else descendants(manager, "pyflink.fn_execution"):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            victim.send_signal(signal.SIGKILL)
-    return killed_at
-
-
-def await_restart(settings: Settings, since: float) -> None:
-    """Wait until the job has begun anew since then; a worker that has nothing to do is not missed."""
-    cluster = Cluster(settings.flink.url)
-
-    def last_start() -> float:
-        try:
-            job = cluster.running(events.JOB)
-            return cluster.last_start(job) if job else 0.0
-        except NotReadyError:
-            return 0.0
-
-    slate.await_that(lambda: last_start() > since, RECOVERY_SECONDS, "the loss is noticed")
 
 
 def unchanged_per_second(settings: Settings, latest: dict[str, Version]) -> float:
@@ -104,8 +67,8 @@ def test_a_month_of_pulls_comes_out_the_same_under_kills(
 ) -> None:
     dice = random.Random(os.environ.get("CITYSTREAM_CHAOS_SEED", "1"))
     first_day = datetime.now(UTC).date() - timedelta(days=DAYS)
-    kills = ["TaskManager", "Python workers", "poller"] * KILLS
-    kill_on = dict(zip(dice.sample(range(DAYS), len(kills)), kills, strict=True))
+    losses = ["TaskManager", "Python workers", "poller"] * KILLS
+    kill_on = dict(zip(dice.sample(range(DAYS), len(losses)), losses, strict=True))
     limits = {"events__count": COUNT, "events__first_day": first_day, "today": first_day}
     with Simulation(tmp_path / "simulator.log", **events.UNLIMITED, **limits) as simulated:
         pulled_of = {
@@ -130,14 +93,14 @@ def test_a_month_of_pulls_comes_out_the_same_under_kills(
                 simulated.put("today", today=day.date().isoformat())
                 what, killed_at = kill_on.get(number), None
                 if what in ("TaskManager", "Python workers"):
-                    killed_at = kill(settings, what, dice)
+                    killed_at = kills.kill(settings, events.JOB, what, dice)
                 pull(day, tmp_path, simulated, kill_after=dice.randrange(1, 12) if what == "poller" else None)
                 known += [version for at, version in pulled if at == day]
                 # Of what came before: again, and in any order.
                 again = [events.record(rendered(each), day) for each in dice.choices(known, k=20)]
                 events.send(settings, again)
                 if killed_at is not None:
-                    await_restart(settings, killed_at)
+                    kills.await_restart(settings, events.JOB, killed_at)
             took = events.await_agreement(settings, must, 600)
             slate.await_that(lambda: not events.unanswered(settings, questions), 600, "all is looked up")
             rate = unchanged_per_second(settings, {version.event.event_id: version for version in known})

@@ -2,49 +2,28 @@
 
 import os
 import random
-import signal
 import time
 from pathlib import Path
 
-import psutil
 import pytest
 
 from conf.settings import Settings
 from control.cluster import Cluster
 from control.reading import unread
 from control.scaling import scale
-from sinks.errors import NotReadyError
-from stack.lifecycle import LocalStack
 from tests import slate, tickets
+from tests.chaos import kills
 
 pytestmark = [pytest.mark.chaos, pytest.mark.kafka, pytest.mark.postgres, pytest.mark.elasticsearch, pytest.mark.flink]
 
 # 100 times the base rate when a show goes on sale.
 RATE, FACTOR, EVERY = 30, 100, 40
-RECOVERY_SECONDS = 180
 
 
 def counted(settings: Settings) -> int:
     """How many sales and cancellations the totals have counted so far."""
     ((found,),) = tickets.query(settings, "SELECT coalesce(sum(sold + cancelled), 0) FROM ticket_sales_per_region")
     return int(found)
-
-
-def task_managers(settings: Settings) -> list[psutil.Process]:
-    """The TaskManagers of this suite's own stack that run tasks of the job."""
-    cluster = Cluster(settings.flink.url)
-    busy = cluster.task_managers(cluster.running(tickets.JOB) or "")
-    states = LocalStack.of(settings.stack).supervisor.states()
-    return [psutil.Process(state.pid) for state in states if state.name in busy and state.pid]
-
-
-def restarted(cluster: Cluster) -> float:
-    """When the job last began anew; 0 while nobody says so."""
-    try:
-        job = cluster.running(tickets.JOB)
-        return cluster.last_start(job) if job else 0.0
-    except NotReadyError:
-        return 0.0
 
 
 @pytest.mark.timeout(1500)
@@ -57,7 +36,7 @@ def test_a_burst_is_counted_once_through_two_rescales_and_a_kill(
 
     def counts_on(what: str) -> None:
         before = counted(settings)
-        slate.await_that(lambda: counted(settings) > before, RECOVERY_SECONDS, f"counting goes on after {what}")
+        slate.await_that(lambda: counted(settings) > before, kills.SECONDS, f"counting goes on after {what}")
 
     with (
         tickets.running(settings, parallelism=2) as job,
@@ -79,9 +58,7 @@ def test_a_burst_is_counted_once_through_two_rescales_and_a_kill(
         time.sleep(dice.uniform(0, 4))
         scale(settings, tickets.JOB, 4)
         time.sleep(dice.uniform(0, 4))
-        victim, killed_at = dice.choice(task_managers(settings)), time.time()
-        victim.send_signal(signal.SIGKILL)
-        slate.await_that(lambda: restarted(cluster) > killed_at, RECOVERY_SECONDS, "the kill is noticed")
+        kills.lose(settings, tickets.JOB, "TaskManager", dice)
         scale(settings, tickets.JOB, 3)
         counts_on("the kill and the second rescale")
         assert cluster.running(tickets.JOB) == job, "it was never resubmitted"

@@ -42,8 +42,8 @@ A_COMPLEX, A_REGION = "A70204020", "27260"
 
 
 @pytest.fixture(scope="module")
-def database() -> Iterator[str]:
-    """A database of this module, with all migrations; its URL."""
+def database(servers: None) -> Iterator[str]:
+    """A database of this module, with all migrations; its URL. The servers' own is prepared before it is hidden."""
     settings = load()
     base = settings.postgres.url.get_secret_value()
     name = f"board_{os.getpid()}"
@@ -69,7 +69,8 @@ def settings(database: str) -> Iterator[Settings]:
 class Service:
     """`python -m board` as a process of its own, on a free port."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **environment: str) -> None:
+        self._environment = environment
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.url = f"http://127.0.0.1:{free.getsockname()[1]}"
@@ -79,7 +80,7 @@ class Service:
     def start(self) -> None:
         with self._log.open("a") as log:
             command = [sys.executable, "-m", "board"]
-            environment = {**os.environ, "BOARD_URL": self.url}
+            environment = {**os.environ, "BOARD_URL": self.url, **self._environment}
             self._process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
         deadline = time.monotonic() + 120
         while True:
@@ -115,6 +116,18 @@ def browser() -> Iterator[Browser]:
 def until(page: Page, condition: str, argument: Any = None) -> None:
     """Wait until an expression, or a function of `argument`, holds. The page's own policy forbids waiting inside it."""
     slate.await_that(lambda: page.evaluate(condition, argument), PATIENCE / 1000, condition)
+
+
+# What reaches beyond its card, and is not on a map or in a part that scrolls by itself or shortens its text.
+STICKING_OUT = """[...document.querySelectorAll(".card *")].filter(each => {
+    const card = each.closest(".card");
+    if (each.getBoundingClientRect().right <= card.getBoundingClientRect().right + 1) return false;
+    for (let above = each.parentElement; above !== card; above = above.parentElement) {
+        const { overflowX, textOverflow } = getComputedStyle(above);
+        if (["auto", "scroll"].includes(overflowX) || textOverflow === "ellipsis") return false;
+    }
+    return !each.closest(".maplibregl-map");
+}).map(each => `${each.tagName}.${each.className}`)"""
 
 
 class Look:
@@ -157,6 +170,7 @@ class Look:
         self.page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
         beyond = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert beyond <= 0, f"{name} is {beyond} px wider than its window"
+        assert self.page.evaluate(STICKING_OUT) == [], name
         assert self.wrong == [], name
 
 
@@ -273,7 +287,7 @@ def test_languages_keyboard_and_theme(service: Service, browser: Browser, filled
         assert page.get_by_role("radio", name="Pay").get_attribute("aria-checked") == "true"
         sees(page, "Pay of orders on")
         page.get_by_role("button", name="Light or dark").click()
-        assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+        assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "dark"
         page.get_by_role("link", name="Complexes", exact=True).click()
         page.get_by_role("searchbox").fill("ㅊㅅ")
         sees(page, "침산")
@@ -312,6 +326,47 @@ def test_lists_sort_filter_and_page(service: Service, browser: Browser, filled: 
         assert lines[0].startswith("ordered_at,order_id")
         assert all(A_REGION in line for line in lines[1:])
         assert look.wrong == []
+
+
+@needs_chromium
+def test_a_token_opens_the_board_and_what_can_be_done_there(
+    browser: Browser, settings: Settings, filled: str, tmp_path: Path
+) -> None:
+    token = "a-token-for-this-test"  # noqa: S105
+    service = Service(tmp_path, BOARD_TOKEN=token, CITYSTREAM__BOARD__CLOSED="true")
+    with contextlib.closing(service), Look(browser, service.url, locale="ko-KR") as look:
+        page = look.page
+        page.goto(f"{service.url}/operations")
+        sees(page, "읽기가 닫혀 있습니다")
+        page.get_by_label("토큰").fill("a-token-of-nobody")
+        page.keyboard.press("Enter")
+        sees(page, "토큰이 맞지 않습니다")
+        page.get_by_label("토큰").fill(token)
+        page.keyboard.press("Enter")
+        page.wait_for_selector("[data-card=scaling] select")
+        kept = page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie, location.href])")
+        assert token not in kept
+        assert "citystream_session" not in kept
+        # Reading was refused until then, which the browser says by itself.
+        look.wrong = [each for each in look.wrong if "401" not in each]
+        look.picture("unlocked-operations")
+        page.get_by_role("link", name="처리 못 한 기록").first.click()
+        page.wait_for_selector("[data-card=redrive] form")
+        page.get_by_role("button", name="잠그기").click()
+        page.wait_for_selector("[data-card=redrive] input[type=password]")
+        page.reload()
+        sees(page, "읽기가 닫혀 있습니다")
+
+
+@needs_chromium
+def test_without_a_token_the_page_says_that_nothing_can_be_done(
+    browser: Browser, settings: Settings, tmp_path: Path
+) -> None:
+    service = Service(tmp_path, CITYSTREAM__STACK__DIRECTORY=str(tmp_path))  # a stack that made none
+    with contextlib.closing(service), Look(browser, service.url) as look:
+        sees(look.open("/operations"), "Actions are off")
+        assert not look.page.get_by_text("Lock", exact=True).is_visible()
+        sees(look.open("/letters"), "Actions are off")
 
 
 @needs_chromium

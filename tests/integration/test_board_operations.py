@@ -1,11 +1,12 @@
-"""What the board says of jobs, checkpoints, documents and dead letters, with a real job."""
+"""What the board says of jobs, checkpoints, documents and dead letters, and does about them, with a real job."""
 
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
-from board import app, operations, pages
+from board import actions, app, operations, pages
+from control.cluster import Cluster
 from tests import deliveries, slate
 from tests.integration.orders import order
 
@@ -36,3 +37,31 @@ def test_operations_tell_of_a_running_job_and_of_what_it_could_not_use() -> None
         assert client.get("/api/dead-letters?topic=nothing").status_code == 404
         counted = operations.documents(lambda: settings)["documents"].read(0)
         assert {row["index"] for row in counted} >= {deliveries.TOPIC}
+
+
+@pytest.mark.flink
+def test_a_letter_goes_back_once_and_a_job_scales() -> None:
+    settings = deliveries.settings()
+    assert settings.board.token  # the stack made one
+    token = {"authorization": f"Bearer {settings.board.token.get_secret_value()}"}
+    client = TestClient(app.create(actions.part(lambda: settings)), headers=token)
+
+    def redrive(**more: object) -> Any:
+        return client.post("/api/actions/redrive", json={"topic": deliveries.LETTERS, "reasons": ["not-json"], **more})
+
+    with deliveries.running(settings, parallelism=2) as job:
+        deliveries.send(settings, b"no json")
+        slate.await_that(lambda: len(deliveries.dead_letters(settings)) == 1, 90, "the record is a dead letter")
+        assert redrive(dry_run=True).json()["sent"] == {"not-json": 1}
+        assert redrive().json()["sent"] == {"not-json": 1}
+        # It is a record of its own now, and as bad as it was.
+        slate.await_that(lambda: len(deliveries.dead_letters(settings)) == 2, 90, "it came back")
+        again = redrive(dry_run=True).json()
+        assert (again["sent"], again["before"]) == ({"not-json": 1}, 1)
+
+        scaled = client.post("/api/actions/scale", json={"job": deliveries.TOPIC, "parallelism": 1})
+        assert scaled.json() == {"job": deliveries.TOPIC, "parallelism": 1, "before": 2}
+        assert Cluster(settings.flink.url).parallelism(job) == 1
+        refused = client.post("/api/actions/scale", json={"job": deliveries.TOPIC, "parallelism": 100})
+        assert refused.status_code == 503
+        assert "task slots" in refused.json()["detail"]

@@ -9,16 +9,20 @@ import openpyxl
 import pytest
 from kafka import KafkaProducer
 
+from conf.city import places
 from conf.settings import Settings
-from control import jobs
+from control import jobs, reading
 from control.cluster import Cluster
 from generators.coordinates.__main__ import main
+from generators.simulator.carbon.services import World, geocoded, road_address
 from generators.simulator.kakao import addressed
 from geo.systems import system
 from jobs.coordinates import build
+from jobs.rules.carbon.complexes import parse
 from sinks import kafka, postgres
 from sinks.errors import NotReadyError
-from tests import coordinates, slate
+from tests import coordinates, monitoring, slate
+from tests.integration.conftest import scrape
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.flink]
 ROWS, POSITIONS = 30_000, 300
@@ -85,7 +89,9 @@ def test_from_files_to_workbooks(settings: Settings, tmp_path: Path, capsys: pyt
     with coordinates.running(settings) as job:
         _every_bad_record_is_one_letter(settings)
         _a_small_file(settings, tmp_path, capsys)
+        _complexes_without_a_position(settings)
         _many_rows(settings, tmp_path, capsys)
+        _what_is_counted_of_look_ups_is_shown(settings)
         assert Cluster(settings.flink.url).last_failure(job) is None
 
 
@@ -134,6 +140,48 @@ def _a_small_file(settings: Settings, folder: Path, capsys: Any) -> None:
         assert str(each.legal_code).startswith(str(each.region))
 
 
+def _complexes_without_a_position(settings: Settings) -> None:
+    """Those whose address is known are described again, with their position; nobody is asked for twice."""
+    world = World.of(settings.simulator)
+    place = next(each for each in places.complexes() if geocoded(world, road_address(each)))
+    described = {
+        "complex_id": place.complex_id, "name": place.name, "region": place.region, "address": road_address(place),
+        "lat": None, "lon": None, "households": 300, "heating": None, "legal_dong": None, "parcel": None,
+    }  # fmt: skip
+    nowhere = {**described, "complex_id": "A0", "address": "아무도 모르는 길 1", "parcel": "아무도 모르는 동 1"}
+    placed = {**described, "complex_id": "A1", "lat": 35.8, "lon": 128.6}
+    known = (place.complex_id, json.dumps(described).encode())
+    unknown = ("A0", json.dumps(nowhere).encode())
+    bad = [("A2", None), ("A3", b"no JSON"), ("A4", json.dumps({**described, "address": " "}).encode())]
+    first = [known, known, unknown, ("A1", json.dumps(placed).encode()), *bad]
+    _describe(settings, first, at=1_795_200_000_000)
+    slate.await_that(lambda: len(_located(settings)) >= 2, 120, "complexes are located")
+    _describe(settings, [unknown, known], at=1_795_200_001_000)
+    slate.await_that(lambda: len(_located(settings)) >= 3, 120, "the one that is known is located again")
+    found = _located(settings)
+    assert [at for *_, at in found] == [1_795_200_000_001, 1_795_200_000_001, 1_795_200_001_001]
+    for key, value, at in found:
+        assert (key, json.loads(value)) == (place.complex_id, {**described, "lat": place.lat, "lon": place.lon})
+        assert parse(key, value, at).lat == place.lat
+    # One call for the address that is known, one each for the other address and its parcel.
+    assert coordinates.query(settings, "SELECT sum(calls) FROM api_quotas WHERE operation = 'address'") == [(3,)]
+
+
+def _describe(settings: Settings, values: list[tuple[str, bytes | None]], at: int) -> None:
+    producer = KafkaProducer(bootstrap_servers=settings.kafka.bootstrap_servers.split(","), acks="all")
+    for key, value in values:
+        producer.send("complexes", value, key.encode(), timestamp_ms=at).get(30)
+    producer.close()
+
+
+def _located(settings: Settings) -> list[tuple[str, bytes, int]]:
+    """What the job has written: its timestamps are odd ones here, as those that a test sends are even."""
+    found: list[tuple[str, bytes, int]] = []
+    with reading.Reader(settings, ["complexes"]) as reader:
+        reader.read(lambda each: found.append((each.key.decode(), each.value, each.timestamp)))
+    return sorted((each for each in found if each[2] % 2), key=lambda each: each[2])
+
+
 def _many_rows(settings: Settings, folder: Path, capsys: Any) -> None:
     """30,000 rows, once warm; while addresses are awaited an export gives what is there, and says so."""
     rows = coordinates.points(folder / "many.csv", ROWS, ROWS - POSITIONS, seed=2)
@@ -157,6 +205,16 @@ def _many_rows(settings: Settings, folder: Path, capsys: Any) -> None:
             f"{rate:.0f} addresses a second of {allowed:g}"
         )
     assert len(rows) == far.rows
+
+
+def _what_is_counted_of_look_ups_is_shown(settings: Settings) -> None:
+    """A counter of Python is told of once it has counted; given up and put off is nothing here."""
+    samples, used = scrape(settings), monitoring.used()
+    counted = {metric for metric in monitoring.LOOK_UPS if metric.endswith(("_answered", "_spared"))}
+    for metric in counted:
+        asking = {labels["operator_name"] for labels in samples[metric]}
+        assert all(any(operator in name for name in asking) for operator in ("addresses", "positions")), asking
+        assert all(used[metric] <= labels.keys() for labels in samples[metric])
 
 
 @pytest.mark.timeout(600)

@@ -1,31 +1,44 @@
 """From the tables to a served forecast, on a real PostgreSQL: train, serve, forecast."""
 
 import io
+import json
 import os
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
+from fastapi.testclient import TestClient
 
+from apis import calendar
+from apis.client import milliseconds
+from board import app
+from board import forecast as forecast_part
+from board.forecast import Known
 from conf.settings import ROOT, Settings, load
-from forecast import train
+from control.cluster import Cluster
+from forecast import tables, train
 from forecast.store import POINTER, Store
 from sinks import postgres
-from tests import carbon, slate
+from tests import carbon, pollers, slate
 from tests.emission import City, city
 
 pytestmark = pytest.mark.postgres
 TABLES = (
-    "complexes, weather_daily, emission_per_complex_month, emission_per_complex_day, emission_per_region_day,"
-    " emission_forecast"
+    "complexes, weather_daily, weather_forecast, emission_per_complex_month, emission_per_complex_day,"
+    " emission_per_region_day, emission_forecast"
 )
+
+KEPT = """
+SELECT kind, to_char(issued_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), day::text, mean_celsius::float
+FROM weather_forecast
+"""
 
 
 @pytest.fixture
@@ -227,3 +240,102 @@ def test_the_job_forecasts_when_a_model_appears_and_when_weather_arrives(setting
         slate.await_that(lambda: eighth in forecast(), 60, "the new day moves the forecast on")
         following = ("region", "27260", date(2026, 11, 22))
         assert forecast()[following] > expected[following]
+
+
+@pytest.mark.kafka
+@pytest.mark.elasticsearch
+@pytest.mark.flink
+@pytest.mark.timeout(900)
+def test_what_kma_forecasts_is_kept_by_issue_and_reaches_the_forecast_of_emission(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the simulated services through poller, topic and job into both tables and the service."""
+    monkeypatch.setenv("CITYSTREAM__FORECAST__DAYS", "14")
+    settings = load()
+    now = datetime.now(UTC)
+    today = calendar.day_of(now)
+    town = city(24, complexes=20, first=date(today.year - 2, today.month, 1), today=today)
+    fill(settings, town)
+    assert train.main([]) == 0
+    model = Store(settings.models).load()
+    history = carbon.History(clock=milliseconds(now))
+    for day, mean, low, high, rain in zip(*vars(town.weather).values(), strict=True):
+        values = {"avgTa": mean, "minTa": low, "maxTa": high, "sumRn": rain}
+        told = {name: str(value) for name, value in values.items()}
+        history.measure(day.astype(object), **told, ddMes="", avgRhm="")
+
+    def poll(run: str) -> dict[tuple[str, ...], float]:
+        """Fetch with a state of its own; what came, by key."""
+        (tmp_path / run).mkdir()
+        polling = pollers.Polling(tmp_path / run, simulation)
+        code, said = polling.run("backfill", "forecasts", watch__forecast_days=3)
+        assert code == 0, said
+        records = [json.loads(record.value) for record in polling.latest("weather.forecast").values()]
+        return {
+            tuple(record[name] for name in ("kind", "issued_at", "day")): record["mean_celsius"] for record in records
+        }
+
+    def kept() -> dict[tuple[str, ...], float]:
+        with postgres.connect(settings) as connection, connection.cursor() as cursor:
+            cursor.execute(KEPT)
+            return {tuple(key): mean for *key, mean in cursor.fetchall()}
+
+    def forecast() -> dict[tuple[object, ...], tuple[float, str]]:
+        with postgres.connect(settings) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT scope, id, day, kg_co2::float, weather FROM emission_forecast")
+            return {tuple(key): (kg, weather) for *key, kg, weather in cursor.fetchall()}
+
+    def expected() -> dict[tuple[object, ...], tuple[float, str]]:
+        with postgres.connect(settings) as connection:
+            announced = tables.read_announced(connection, "143")
+        made = model.rows(town.weather, settings.forecast.days, announced)
+        return {(row.scope, row.id, row.day): (row.kg_co2, row.weather) for row in made}
+
+    def agrees() -> bool:
+        want, have = expected(), forecast()
+        return want.keys() <= have.keys() and all(
+            (have[key][1], round(have[key][0] - kg, 2)) == (weather, 0) for key, (kg, weather) in want.items()
+        )
+
+    def words() -> list[str]:
+        days = [today + timedelta(days=number) for number in range(14)]
+        return [forecast()["region", "27260", day][1] for day in days]
+
+    # Two days ago at midnight as the services have it, then now.
+    before = (today - timedelta(days=2)).isoformat()
+    with (
+        pollers.Simulation(tmp_path / "simulator.log", today=before) as simulation,
+        carbon.running(settings, lambda: history.send(settings)) as job,
+    ):
+        cluster = Cluster(settings.flink.url)
+        started = cluster.last_start(job)
+        first = poll("first")
+        assert {kind for kind, *_ in first} == {"short-term", "mid-term"}
+        slate.await_that(lambda: kept() == first, 180, "what each issue said is in the table")
+        slate.await_that(agrees, 60, "emission is forecast by it")
+        assert words() == ["forecast"] * 3 + ["mid-term"] * 6 + ["normal"] * 5
+        earlier = forecast()
+
+        simulation.put("today", today=None)
+        second = poll("second")
+        newest = max(issued for kind, issued, _ in second if kind == "short-term")
+        assert newest > max(issued for kind, issued, _ in first if kind == "short-term")
+        slate.await_that(lambda: kept() == first | second, 180, "issues are kept beside each other")
+        slate.await_that(agrees, 60, "the newest issue counts")
+        tomorrow = ("region", "27260", today + timedelta(days=1))
+        assert forecast()[tomorrow][0] != earlier[tomorrow][0]
+        assert words()[:4] == ["forecast"] * 4
+
+        known = Known()
+        known.refresh(settings)
+        answer = TestClient(app.create(forecast_part.answering(known))).get("/forecast?region=27260&days=14").json()
+        assert [day["weather"] for day in answer["days"]] == words()
+
+        kind, issued, day = next(key for key in second if key[0] == "mid-term")
+        bad = {"station": "143", "kind": kind, "issued_at": issued, "day": issued[:10], "mean_celsius": 5}
+        history.raw("weather.forecast", f"143|{kind}|{issued}|{day}", json.dumps(bad).encode())
+        history.send(settings)
+        slate.await_that(lambda: carbon.dead_letters(settings, "weather.forecast"), 90, "its dead letter is there")
+        assert [letter["reason"] for letter in carbon.dead_letters(settings, "weather.forecast")] == ["out-of-range"]
+        assert kept() == first | second
+        assert cluster.last_start(job) == started

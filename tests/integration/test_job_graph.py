@@ -13,7 +13,10 @@ from conf.streams import STREAMS
 from tests.deliveries import settings
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.elasticsearch]
-JOBS = {name: (importlib.import_module(f"jobs.{name}").build, len(stream.topics)) for name, stream in STREAMS.items()}
+JOBS = {
+    name: (importlib.import_module(f"jobs.{name}").build, len(stream.topics) + len(stream.borrows))
+    for name, stream in STREAMS.items()
+}
 
 
 def nodes_of(build: Callable[..., Any]) -> dict[str, str | None]:

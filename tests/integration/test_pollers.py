@@ -27,9 +27,10 @@ from generators.pollers.carbon.plan import METERED, Period
 from generators.pollers.carbon.poller import Poller
 from generators.pollers.report import Report
 from generators.pollers.state import State
-from generators.simulator.carbon import energy, metering, parcels, services
+from generators.simulator.carbon import energy, forecasts, metering, parcels, services
 from generators.simulator.carbon.services import World
 from generators.simulator.envelopes import Item
+from jobs.rules.carbon import announced
 from tests.pollers import (
     COMPLEXES,
     PLACES,
@@ -202,6 +203,37 @@ def test_trouble_with_energy_by_lot_loses_nothing(polling: Polling) -> None:
         outcome for item in METERED for outcome in polling.simulation.outcomes(f"buildings_{item}")
     }
     assert polling.simulation.repeats() == {}
+
+
+def test_each_issue_of_a_weather_forecast_comes_once_whatever_goes_wrong(polling: Polling) -> None:
+    polling.simulation.put("today", today=None)  # issues are those of the machine's time
+    operations = ["forecast_short", "forecast_temperature", "forecast_land"]
+    polling.simulation.put("trouble", errors=0.15, malformed=0.1, html=0.1, operations=operations)
+    for _ in range(2):
+        code, said = polling.run(
+            "backfill",
+            "forecasts",
+            watch__forecast_days=1,
+            malformed_attempts=20,
+            attempts=20,
+            longest_pause_seconds=0.2,
+        )
+        assert code == 0, said
+    assert {"04", "05", "99"} & set(polling.simulation.outcomes("forecast_short"))
+    assert polling.simulation.repeats() == {}
+    records = polling.latest("weather.forecast")
+    days = {key: record for key, record in records.items() if key.count("|") == 3}
+    # What could not be read is there once, too, for the dead letters.
+    assert any(b"<!DOCTYPE html" in record.value for key, record in records.items() if key not in days)
+    assert {key.split("|")[1] for key in days} == {"short-term", "mid-term"}
+    for key, record in days.items():
+        made = announced.parse(key, record.value, record.timestamp)
+        issued = datetime.fromtimestamp(made.issued_at / 1000, calendar.KOREA)
+        meant = forecasts.said(polling.settings.simulator.seed, issued, date.fromisoformat(made.day))
+        within = 0.06 if made.kind == "short-term" else 0.5
+        assert float(made.min_celsius) == pytest.approx(min(meant.low, meant.high), abs=within)
+        assert float(made.mean_celsius) == pytest.approx(meant.mean, abs=1.5)
+        assert made.rain_percent == meant.percent
 
 
 def test_a_dry_run_shows_what_energy_by_lot_costs(polling: Polling) -> None:

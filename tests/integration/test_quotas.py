@@ -1,17 +1,25 @@
 """Quotas of a job's subtasks, in the real PostgreSQL: the contract, many at once, and kills."""
 
+import asyncio
 import os
 import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from apis.calendar import KOREA
+from apis.client import QuotaSpentError, SystemClock
 from apis.quota import PostgresQuotas, Quota, Quotas, Window
 from conf.settings import ROOT, load
+from generators.pollers.carbon.poller import Poller
+from generators.pollers.report import Report
+from generators.pollers.state import State
+from jobs.operators.coordinates import Positions, positions
 from sinks import postgres
 from tests.quotas import NOW, Contract
 
@@ -94,6 +102,34 @@ def test_a_subtask_that_is_killed_gives_nothing_back() -> None:
     quotas = opened()
     assert quotas.spent(WINDOW, "key", "energy") == 500
     quotas.close()
+
+
+def test_a_poller_and_a_job_with_one_key_spend_one_quota(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CITYSTREAM__POLLERS__SHARED_QUOTAS", "true")
+    monkeypatch.setenv("CITYSTREAM__POLLERS__OPERATIONS__ADDRESS__DAILY_QUOTA", "3")
+    chosen = load()
+    state = State(tmp_path / "pollers.sqlite")
+    poller = Poller(chosen, state, None, SystemClock(), Report())
+    asking = positions(chosen)
+    assert asking is not None
+    job = asking[0](1.0)
+    assert isinstance(job, Positions)
+    of_job, of_poller = job._endpoint, poller.calls.address
+    assert of_poller is not None
+    assert poller.quotas_left()["address"] == 3
+    job._client._spend(of_job)
+    assert poller.quotas_left()["address"] == 2
+    poller._client._spend(of_poller)
+    job._client._spend(of_job)
+    for client, endpoint in ((poller._client, of_poller), (job._client, of_job)):
+        with pytest.raises(QuotaSpentError):
+            client._spend(endpoint)
+    # What the service says holds for both, too.
+    poller._client._quotas.refuse(of_poller.api.access.holder, "address", NOW + timedelta(days=3_650))
+    with pytest.raises(QuotaSpentError, match="the service says"):
+        job._client._spend(of_job)
+    asyncio.run(job.close())
+    state.close()
 
 
 def test_a_broken_connection_is_made_again() -> None:

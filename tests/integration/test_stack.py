@@ -72,7 +72,7 @@ def pids(stack: LocalStack) -> dict[str, int]:
 def test_the_env_file_says_all_and_only_to_its_owner(env: dict[str, str]) -> None:
     assert set(env) == {
         *["KAFKA_BOOTSTRAP_SERVERS", "POSTGRES_URL", "ELASTICSEARCH_URL", "ELASTICSEARCH_API_KEY"],
-        *["FLINK_URL", "BOARD_URL", "SIMULATOR_URL"],
+        *["FLINK_URL", "BOARD_URL", "BOARD_TOKEN", "SIMULATOR_URL"],
     }
     assert all(env.values())
     assert (ROOT / DIRECTORY / "env").stat().st_mode & 0o077 == 0

@@ -1,26 +1,23 @@
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pytest
 from fastapi import APIRouter, FastAPI
 from fastapi.testclient import TestClient
 
 from board import app, forecast
-from board.__main__ import parts
+from board.__main__ import parts, remembered
 from board.forecast import Known, Ready, nearest
-from forecast.forecaster import Forecaster
-from forecast.rolling import replay
-from tests.emission import city
+from forecast.weather import NOTHING_ANNOUNCED, Announced
+from tests.emission import small_city, trained_on_small_city
 
 
 @pytest.fixture(scope="module")
 def known() -> Known:
-    town = city(11, complexes=20)
-    past = replay(town.history, town.weather)
-    trained_at = datetime(2026, 11, 21, 1, tzinfo=UTC)
-    model = Forecaster.of(town.history, town.weather, past, nominal=0.9, trained_at=trained_at)
-    return Known(Ready(model, town.weather), {"version": model.version}, model=model)
+    town = small_city()
+    model = trained_on_small_city()
+    return Known(Ready(model, town.weather, NOTHING_ANNOUNCED), {"version": model.version}, model=model)
 
 
 def create(known: Known, refresh: Callable[[Known], None] | None = None) -> FastAPI:
@@ -47,6 +44,20 @@ def test_a_forecast_has_its_days_bounds_and_origin(client: TestClient, query: st
 def test_a_past_day_has_its_weather(client: TestClient) -> None:
     answer = client.get("/forecast?region=27260&days=3&start=2026-11-19").json()
     assert [day["weather"] for day in answer["days"]] == ["observed", "observed", "normal"]
+
+
+def test_a_day_says_by_which_weather_it_is_forecast(known: Known) -> None:
+    ready = known.ready
+    assert ready
+    issued = datetime(2026, 11, 20, 20, tzinfo=UTC)
+    said = [("short-term", issued, date(2026, 11, day), -5.0, -9.0, 0.0, 0.0) for day in range(21, 25)]
+    said += [("mid-term", issued, date(2026, 11, day), -5.0, -9.0, 0.0, None) for day in range(24, 27)]
+    colder = Known(Ready(ready.model, ready.weather, Announced.of(said)), known.described, model=known.model)
+    days = TestClient(create(colder)).get("/forecast?region=27260&start=2026-11-20&days=8").json()["days"]
+    words = ["observed", *["forecast"] * 4, *["mid-term"] * 2, "normal"]
+    assert [day["weather"] for day in days] == words
+    usual = TestClient(create(known)).get("/forecast?region=27260&start=2026-11-20&days=8").json()["days"]
+    assert all(day["kg_co2"] > other["kg_co2"] for day, other in list(zip(days, usual, strict=True))[1:7])
 
 
 @pytest.mark.parametrize(
@@ -161,3 +172,14 @@ def test_the_interface_is_described(client: TestClient) -> None:
 
 def test_every_part_is_found() -> None:
     assert {part.title for part in parts()} >= {"Coordinates", "Forecast"}
+
+
+def test_settings_are_not_read_for_each_request_and_not_kept_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("board.__main__.time.monotonic", lambda: now[0])
+    found = remembered(lambda: now[0], 5)  # type: ignore[arg-type, return-value]
+    seen = []
+    for at in (0.0, 4.0, 6.0, 10.0):
+        now[0] = at
+        seen.append(found())
+    assert seen == [0, 0, 6, 6]

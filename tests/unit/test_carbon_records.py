@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from pyflink.common import Instant, Row
 
 from jobs.flow.decode import DEAD_LETTERS, Decode
-from jobs.rules.carbon import buildings, complexes, energy, weather
+from jobs.rules.carbon import announced, buildings, complexes, energy, weather
 from jobs.rules.fields import Reason, RejectedError
 from tests.carbon import body
 
-PARSERS = (complexes.parse, energy.parse, buildings.parse, weather.parse)
+PARSERS = (complexes.parse, energy.parse, buildings.parse, weather.parse, announced.parse)
 MAY = date(2026, 5, 1)
 KEY = "A10027875|2026-05"
 AT = 1_777_562_000_000  # 2026-05-01T00:13:20 in Korea, where it is April in UTC

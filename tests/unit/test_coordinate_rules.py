@@ -1,4 +1,7 @@
-"""What is found for a row: each in its place, whatever stands in it; and what becomes of it with its address."""
+"""What is found for a row: each in its place, whatever stands in it; and what becomes of it with its address.
+
+And of a complex that has an address and no position: it is described again, with its position.
+"""
 
 import json
 from typing import Any
@@ -12,6 +15,7 @@ from generators.coordinates.cells import of_text
 from generators.coordinates.checking import Point
 from generators.coordinates.sending import record
 from jobs.operators.coordinates import conversion
+from jobs.rules.carbon.complexes import located, parse
 from jobs.rules.coordinates import Converted, Waiting, addressed, convert
 from jobs.rules.line import Answer
 
@@ -55,6 +59,11 @@ def test_rows_are_converted_in_their_order_whatever_they_are_in() -> None:
     assert convert([], [], [], []) == []
 
 
+def test_a_point_in_a_gap_between_boundaries_waits_for_its_address() -> None:
+    (found,) = converted(("128.55136475", "35.8372207", "WGS84", None))
+    assert (found.status, found.legal_code, found.position) == ("waiting", "2729012200", "128.551365,35.837221")
+
+
 def test_python_takes_many_rows_of_a_query_at_once() -> None:
     columns = zip(DAEGU, (None, None, "KATEC", "x is empty"), strict=True)
     frame = conversion()._func(*(pd.Series(column, dtype=object) for column in columns))
@@ -73,6 +82,32 @@ def test_the_row_with_the_address_is_the_newer_one() -> None:
     assert (nameless.status, nameless.error) == ("done", "no address is known there")
     given_up = addressed(waiting, Answer(None, "no JSON"))
     assert (given_up.status, given_up.error) == ("failed", "its address can't be looked up: no JSON")
+
+
+COMPLEX = {
+    "complex_id": "A1", "name": "단지", "region": "27260", "address": "대구 수성구 동대구로 1", "parcel": None,
+    "legal_dong": "2726010100", "lat": None, "lon": None, "households": 300, "heating": "central",
+    "used_since": "1999-01-01", "fetched_at": "2026-11-21T00:00:00Z",
+}  # fmt: skip
+AT = 1_795_200_000_000
+
+
+def test_a_complex_is_described_again_with_its_position_and_all_else_as_it_was() -> None:
+    found = located("A1", json.dumps(COMPLEX), AT, (35.8, 128.6))
+    assert found is not None
+    key, value, at = found
+    assert (key, at) == ("A1", AT + 1)  # After the record without, and before whatever is fetched later.
+    assert json.loads(value) == {**COMPLEX, "lat": 35.8, "lon": 128.6}
+    assert parse(key, value.encode(), at).lat == 35.8
+
+
+@pytest.mark.parametrize(
+    ("changes", "position"),
+    [({}, None), ({}, (37.4, 139.7)), ({"region": "2726"}, (35.8, 128.6)), ({"households": None}, (35.8, 128.6)),
+     ({"name": "\ud800"}, (35.8, 128.6))],
+)  # fmt: skip
+def test_what_carbon_would_refuse_is_not_told_again(changes: dict[str, Any], position: tuple[float, float]) -> None:
+    assert located("A1", json.dumps({**COMPLEX, **changes}), AT, position) is None
 
 
 cell = st.text(max_size=20).map(lambda text: of_text(text.replace("\0", "")))

@@ -19,7 +19,7 @@ from jobs.rules.events.event import Event, parse
 from jobs.rules.events.lookups import FLIGHTS, PLACES, Trip, naive, needed
 from jobs.rules.events.rows import name_of, spend
 from tests import events
-from tests.unit.test_events_rules import EVENT, TODAY, TRIP, read
+from tests.unit.test_events_rules import EVENT, NEAREST, TODAY, TRIP, read
 
 WORLD = World(seed=3, count=150, first_day=date(2026, 11, 1))
 VERSIONS = list(events.days_of(WORLD, days=30))
@@ -87,6 +87,7 @@ class Job:
         if event_id not in self.operators:
             operator = PerEvent(airports(), self.trip, 1, self.keep_days)
             operator._known, operator._unchanged, operator._over = Value(), Count(), Count()
+            operator._nearest = NEAREST
             self.operators[event_id] = operator, Context(Timers(0))
         return self.operators[event_id]
 
@@ -230,7 +231,7 @@ def counted(event: Event, since: date, trip: Trip) -> dict[str, dict[date, int]]
     found: dict[str, dict[date, int]] = {PLACES: {}, FLIGHTS: {}}
     for number in range(60):
         today = since + timedelta(days=number)
-        asked = needed(UpdateType.NEW, event, airports(), trip, today)
+        asked = needed(UpdateType.NEW, event, NEAREST, trip, today)
         if asked.place:
             found[PLACES][today] = 1
         if asked.flights:
@@ -242,7 +243,7 @@ def counted(event: Event, since: date, trip: Trip) -> dict[str, dict[date, int]]
 @pytest.mark.parametrize("days", [("2026-12-03", "2026-12-05"), ("2026-11-20", "2026-11-28"), ("2026-11-01", None)])
 def test_a_naive_pull_asks_every_day_what_a_new_event_would_need(ahead: int, days: tuple[str, str | None]) -> None:
     event, trip = EVENT._replace(start_day=days[0], end_day=days[1]), TRIP._replace(ahead=ahead)
-    more, asked = naive(event, airports(), trip, 1, TODAY), counted(event, TODAY, trip)
+    more, asked = naive(event, NEAREST, trip, 1, TODAY), counted(event, TODAY, trip)
     assert per_day(more, PLACES) == asked[PLACES]
     last = date.fromisoformat(days[1] or days[0])
     assert {day: calls for day, calls in per_day(more, FLIGHTS).items() if day <= last} == {
@@ -261,19 +262,19 @@ def test_a_new_version_takes_the_place_of_the_old_one_in_it() -> None:
     for operation, days, calls in job.found["naive"]:
         for day, more in zip(days, calls, strict=True):
             sums[operation, date(1970, 1, 1) + timedelta(days=day)] += more
-    before, after = (per_day(naive(each, airports(), TRIP, 1, TODAY), PLACES) for each in (EVENT, moved))
+    before, after = (per_day(naive(each, NEAREST, TRIP, 1, TODAY), PLACES) for each in (EVENT, moved))
     assert per_day(sums, PLACES) == {day: after[day] if day >= later else before[day] for day in after}
 
 
 def test_what_is_deleted_or_everywhere_is_asked_for_by_nobody() -> None:
     for event in (None, EVENT._replace(state="deleted"), EVENT._replace(scope="country")):
-        assert naive(event, airports(), TRIP, 1, TODAY) == Counter()
+        assert naive(event, NEAREST, TRIP, 1, TODAY) == Counter()
 
 
 def test_what_is_over_needs_nothing() -> None:
     over = EVENT._replace(start_day="2026-11-20", end_day="2026-11-25")
-    assert needed(UpdateType.NEW, over, airports(), TRIP, TODAY) == (None, None, ())
-    assert needed(UpdateType.NEW, over._replace(end_day="2026-11-26"), airports(), TRIP, TODAY).place is not None
+    assert needed(UpdateType.NEW, over, NEAREST, TRIP, TODAY) == (None, None, ())
+    assert needed(UpdateType.NEW, over._replace(end_day="2026-11-26"), NEAREST, TRIP, TODAY).place is not None
 
 
 def test_a_place_has_one_name() -> None:

@@ -4,6 +4,7 @@ import json
 import math
 import random
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,15 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conf.airports import Airport, airports, distance_km
+from jobs.rules.events import lookups as rules
 from jobs.rules.events.changes import COMPARED, Change, Step, UpdateType, applied, place_of, step
 from jobs.rules.events.event import CATEGORIES, Event, parse
 from jobs.rules.events.geometry import point_of
-from jobs.rules.events.lookups import Flight, Needed, Trip, nearest, needed
+from jobs.rules.events.lookups import Flight, Nearest, Needed, Trip, naive, needed
 from jobs.rules.fields import RejectedError
 
 HALL = [128.6270, 35.9068]  # Daegu's exhibition centre
 TODAY = date(2026, 11, 26)
 TRIP = Trip(home="ICN")
+NEAREST = Nearest(airports())
 # As the API writes one, cut down to what the documents show.
 RAW: dict[str, Any] = {
     "id": "2fMXw4pTqQ5eHsUZoc",
@@ -417,16 +420,30 @@ def test_only_passenger_airports_are_known() -> None:
 
 
 def test_the_nearest_airport_is_in_the_events_country() -> None:
-    daegu = nearest(airports(), EVENT)
+    daegu = NEAREST(EVENT)
     assert daegu is not None
     assert daegu.code == "TAE"
     assert distance_km((35.9068, 128.627), (daegu.lat, daegu.lon)) == pytest.approx(3.2, abs=0.2)
     strasbourg = EVENT._replace(lat=48.573, lon=7.752)
     codes = [
-        found.code if (found := nearest(airports(), strasbourg._replace(country=country))) else None
+        found.code if (found := NEAREST(strasbourg._replace(country=country))) else None
         for country in ("FR", "DE", None, "VA")
     ]
     assert codes == ["SXB", "FKB", "SXB", None]
+
+
+def test_for_all_events_in_a_hall_airports_are_compared_once_and_only_those_of_the_country(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    measured: list[object] = []
+    counted = partial(distance_km)
+    monkeypatch.setattr(rules, "distance_km", lambda one, other: measured.append(other) or counted(one, other))
+    nearest, korean = Nearest(airports()), [each for each in airports() if each.country == "KR"]
+    for number in range(3):
+        event = EVENT._replace(event_id=f"e{number}")
+        assert needed(UpdateType.NEW, event, nearest, TRIP, TODAY).airport == "TAE"
+        assert naive(event, nearest, TRIP, 1, TODAY)
+    assert len(measured) == len(korean)
 
 
 def test_distance_agrees_with_a_quarter_of_the_earth() -> None:
@@ -435,7 +452,7 @@ def test_distance_agrees_with_a_quarter_of_the_earth() -> None:
 
 
 def lookups(kind: UpdateType, event: Event, today: date = TODAY) -> Needed:
-    return needed(kind, event, airports(), TRIP, today)
+    return needed(kind, event, NEAREST, TRIP, today)
 
 
 def test_a_new_event_needs_its_place_and_flights_around_its_days() -> None:

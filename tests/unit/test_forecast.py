@@ -1,6 +1,7 @@
+import io
 import json
-from dataclasses import replace
-from datetime import UTC, date, datetime
+from dataclasses import astuple, replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import joblib
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from forecast import backtest, features
 from forecast.forecaster import Forecaster
@@ -16,8 +18,8 @@ from forecast.intervals import Intervals
 from forecast.model import Fitted
 from forecast.rolling import HORIZONS, Replay, TooLittleDataError, replay
 from forecast.store import NoModelError, Store
-from forecast.weather import Climate, Outlook, Weather, degree_days
-from tests.emission import City, city
+from forecast.weather import SOURCES, TYPICAL, Announced, Climate, Outlook, Skill, Weather, degree_days
+from tests.emission import City, announced, city
 
 TODAY = np.datetime64("2026-11-21")
 TRAINED_AT = datetime(2026, 11, 21, 1, tzinfo=UTC)
@@ -30,7 +32,7 @@ def town() -> City:
 
 @pytest.fixture(scope="module")
 def past(town: City) -> Replay:
-    return replay(town.history, town.weather)
+    return replay(town.history, town.weather, announced(town.weather))
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +100,78 @@ class TestWeather:
             Climate.of(flat([5.0] * 100))
 
 
+ISSUED = datetime(2026, 11, 20, 20, tzinfo=UTC)  # at five in Korea on the day of `TODAY`
+
+
+def said(*rows: tuple[str, int, int, float]) -> Announced:
+    """Rows of kind, hours after ISSUED, day of November, mean."""
+    return Announced.of(
+        (kind, ISSUED + timedelta(hours=hours), date(2026, 11, day), mean, mean - 4, mean + 6, None)
+        for kind, hours, day, mean in rows
+    )
+
+
+class TestAnnounced:
+    def test_of_a_day_the_newest_short_term_issue_counts_or_else_the_newest_mid_term_one(self) -> None:
+        told = said(
+            ("short-term", -3, 21, 1),
+            ("short-term", 0, 21, 2),
+            ("mid-term", 1, 21, 3),
+            ("mid-term", 1, 25, 5),
+            ("mid-term", -11, 25, 6),
+            ("short-term", 0, 29, 7),
+        ).newest(TODAY, 7)
+        assert told.days.astype(str).tolist() == ["2026-11-21", "2026-11-25"]
+        assert told.mean.tolist() == [2, 5]
+        assert [SOURCES[source] for source in told.sources] == ["forecast", "mid-term"]
+        assert told.leads.tolist() == pytest.approx([7 / 24, 4 + 6 / 24])
+
+    def test_a_morning_knows_issues_until_nine(self) -> None:
+        told = said(("short-term", 0, 21, 1), ("short-term", 3, 21, 2), ("short-term", 6, 21, 3))
+        assert told.before(TODAY).mean.tolist() == [1, 2]  # five and eight
+        assert told.before(TODAY - 1).mean.tolist() == []
+
+    def test_what_is_learnt_grows_with_each_kind(self) -> None:
+        learnt = [
+            said(*rows).learnt
+            for rows in (
+                [],
+                [("mid-term", 1, 25, 5)],
+                [("mid-term", 1, 25, 5), ("short-term", 0, 21, 5)],
+                [("mid-term", 1, 25, 5), ("short-term", 3, 21, 5)],
+                [("mid-term", 13, 25, 5), ("short-term", 3, 21, 5)],
+            )
+        ]
+        assert learnt == sorted(set(learnt))
+
+    def test_skill_is_what_was_missed_and_without_any_what_is_typical(self, town: City) -> None:
+        climate = Climate.of(town.weather)
+        assert astuple(Skill.of(said(), town.weather, climate)) == pytest.approx(astuple(TYPICAL))
+        for size in (0.5, 2.0):
+            true = announced(town.weather)
+            at = (true.days - town.weather.days[0]).astype(int)
+            meant = replace(true, mean=town.weather.mean[at] + size * (true.mean - town.weather.mean[at]))
+            skill = Skill.of(meant, town.weather, climate)
+            # What it misses does not vary with the season, while weather does.
+            assert skill.sigma(np.array([1.0, 9.0])) == pytest.approx(size * np.array([1.0, 3.0]), rel=0.2)
+
+    def test_a_forecast_counts_by_its_error_and_that_of_the_normal(self, town: City) -> None:
+        climate = Climate.of(town.weather)
+        usual = climate.outlook(town.weather, 7).part(TODAY, TODAY + 7)
+        told = said(*(("short-term", 3, day, 0.0) for day in (21, 22)), ("mid-term", 1, 25, 0.0))
+        for skill, counts in ((Skill(1e-6, 0), 1), (Skill(1e6, 0), 0)):
+            ahead = climate.outlook(town.weather, 7, told, skill).part(TODAY, TODAY + 7)
+            at = [0, 1, 4]
+            assert ahead.mean[at] == pytest.approx(usual.mean[at] * (1 - counts), abs=1e-3)
+            assert ahead.sigma[at] == pytest.approx(usual.sigma[at] * (1 - counts), abs=1e-3)
+            assert (ahead.mean[2], ahead.sigma[2]) == (usual.mean[2], usual.sigma[2])
+            assert (ahead.mean - ahead.low)[at] == pytest.approx(4)
+            assert (ahead.high - ahead.mean)[at] == pytest.approx(6)
+            words = ["forecast", "forecast", "normal", "normal", "mid-term", "normal", "normal"]
+            assert [SOURCES[source] for source in ahead.sources] == words
+        assert np.array_equal(usual.rain, ahead.rain)  # none was told
+
+
 class TestFeatures:
     @pytest.mark.parametrize(
         ("day", "holiday"),
@@ -146,8 +220,11 @@ class TestNoLeakage:
         weather.rain[at:] += 100
         kg = town.history.kg.copy()
         kg[:, at:] *= 50
-        again = replay(replace(town.history, kg=kg), weather)
-        for way in ("forecast", "weather_sigma", "last_week", "month_mean"):
+        told = announced(town.weather)
+        later = told.issued > morning.astype("datetime64[s]")
+        mean = np.where(later, told.mean + 30, told.mean)
+        again = replay(replace(town.history, kg=kg), weather, replace(told, mean=mean))
+        for way in ("forecast", "normals", "weather_sigma", "last_week", "month_mean"):
             before, after = getattr(past, way)[number], getattr(again, way)[number]
             assert np.array_equal(before, after, equal_nan=True), way
         assert not np.array_equal(past.actual[number], again.actual[number], equal_nan=True)
@@ -233,7 +310,20 @@ class TestIntervals:
 
         assert reach(nothing, 10**6) == pytest.approx(10, abs=0.01)
         assert reach(old, 10**6) == pytest.approx(3, abs=0.01)
-        assert reach(nothing, 3) == pytest.approx(15, abs=0.01)
+        # By Student's quantiles with a degree of freedom per month of five spells, of which there is one at least.
+        assert reach(nothing, 10) == pytest.approx(10 * 2.920 / 1.645, abs=0.01)
+        assert reach(nothing, 25) == pytest.approx(10 * 2.015 / 1.645, abs=0.01)
+        assert reach(nothing, 3) == reach(nothing, 5) == pytest.approx(10 * 6.314 / 1.645, abs=0.01)
+
+    def test_a_short_history_widens_them_ahead_too(self) -> None:
+        observed, nothing = np.full(999, 100.0), np.zeros(999)
+        actual = np.linspace(97, 103, 999)
+        wide = [
+            float(made.around(observed[:1], nothing[:1], np.array([False]))[1][0]) - 100
+            for spells in (10, 10**6)
+            for made in [Intervals.of(actual, observed, nothing, observed, nothing, nominal=0.9, spells=spells)]
+        ]
+        assert wide[0] > 1.2 * wide[1]
 
     def test_without_a_miss_there_are_none(self) -> None:
         nothing = np.full(3, np.nan)
@@ -269,12 +359,30 @@ class TestBacktest:
             weatherless, with_weather = ways[backtest.FORECAST], ways[backtest.OBSERVED]
             assert np.mean([row.mae for row in with_weather]) < 0.6 * np.mean([row.mae for row in weatherless])
 
+    def test_it_shows_what_weather_forecasts_gain(self, town: City, past: Replay) -> None:
+        found = backtest.scores(past, 0.9)
+        for ways in found.values():
+            rows = list(zip(ways[backtest.FORECAST], ways[backtest.NORMALS], strict=True))
+            gains = [1 - own.mae / without.mae for own, without in rows]
+            assert min(gains) > 0
+            assert gains[1] > 0.3
+            assert gains[1] > gains[-1]
+        table, *_ = backtest.shown(found, past, 0.9)
+        console = Console(width=160, file=io.StringIO())
+        console.print(table)
+        assert "less than without weather forecasts, %" in console.file.getvalue()  # type: ignore[attr-defined]
+        bare = replay(town.history, town.weather)
+        assert not bare.announced
+        assert np.array_equal(bare.normals, past.normals)
+        assert np.array_equal(bare.forecast, bare.normals)
+
     def test_intervals_cover_what_they_say(self) -> None:
         # Mornings of one history share its weather, so coverage is judged over several.
         coverage: dict[tuple[str, str], list[float]] = {}
         for seed in range(4):
             town = city(100 + seed, complexes=30)
-            for scope, ways in backtest.scores(replay(town.history, town.weather), 0.9).items():
+            past = replay(town.history, town.weather, announced(town.weather, seed))
+            for scope, ways in backtest.scores(past, 0.9).items():
                 for way in (backtest.FORECAST, backtest.OBSERVED):
                     rows = ways[way]
                     coverage.setdefault((scope, way), []).append(float(np.mean([row.coverage or 0 for row in rows])))
@@ -316,9 +424,23 @@ class TestForecaster:
 
     def test_the_past_is_estimated_with_its_weather_and_narrower(self, town: City, model: Forecaster) -> None:
         made = model.forecast(town.weather, town.weather.days[-1] - 2, 7)
-        assert made.observed.tolist() == [True] * 3 + [False] * 4
+        assert [SOURCES[source] for source in made.sources] == ["observed"] * 3 + ["normal"] * 4
         width = ((made.upper - made.lower) / made.kg)[: len(set(town.regions))]
         assert width[:, :3].max() < width[:, 4:].min()
+
+    def test_intervals_widen_with_the_horizon_and_less_where_weather_is_forecast(
+        self, town: City, model: Forecaster
+    ) -> None:
+        told = said(
+            *(("short-term", 3, day, 2.0) for day in (21, 22, 23, 24)), *(("mid-term", 1, day, 2.0) for day in (25, 26))
+        )
+        bare, known = (model.forecast(town.weather, TODAY, 9, each) for each in (said(), told))
+        ahead = [((made.upper - made.lower) / made.kg)[: len(set(town.regions))].mean(axis=0) for made in (bare, known)]
+        assert (np.diff(ahead[0][:6]) > 0).all()
+        assert (np.diff(ahead[1][:6]) > 0).all()
+        assert (ahead[1][1:6] < ahead[0][1:6]).all()
+        words = ["forecast"] * 4 + ["mid-term"] * 2 + ["normal"] * 3
+        assert [SOURCES[source] for source in known.sources] == words
 
     def test_days_too_far_ahead_are_refused(self, town: City, model: Forecaster) -> None:
         with pytest.raises(ValueError, match="forecasts reach to 2026-12-04"):

@@ -1,8 +1,10 @@
 """The forecast inside a job, without a cluster: what it remembers, when it forecasts, what it says without a model."""
 
 import logging
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +12,13 @@ import numpy as np
 import pytest
 from pyflink.common import Row
 
+from apis.calendar import KOREA
+from apis.client import milliseconds
 from forecast.forecaster import Forecaster
-from forecast.rolling import replay
 from forecast.store import Store
 from forecast.weather import Weather
 from jobs.operators.carbon.forecasts import LOOK_MS, REMEMBERED_DAYS, ForecastAhead
-from tests.emission import City, city
+from tests.emission import City, small_city, trained_on_small_city
 from tests.keys import Value
 
 
@@ -25,7 +28,7 @@ class Clock:
     def __init__(self) -> None:
         self.now = 0
         self.timers: set[int] = set()
-        self.days: dict[str, Any] = {}
+        self.maps: dict[str, dict[str, Any]] = defaultdict(dict)
         self.values: dict[str, Value] = {}
 
     # What an operator asks of its contexts.
@@ -38,8 +41,12 @@ class Clock:
     def register_processing_time_timer(self, at: int) -> None:
         self.timers.add(at)
 
-    def get_map_state(self, _: object) -> "Days":
-        return Days(self.days)
+    def get_map_state(self, descriptor: Any) -> "Days":
+        return Days(self.maps[descriptor.get_name()])
+
+    @property
+    def days(self) -> dict[str, Any]:
+        return self.maps["weather"]
 
     def get_state(self, descriptor: Any) -> Value:
         return self.values.setdefault(descriptor.get_name(), Value())
@@ -72,7 +79,11 @@ class Operator:
 
     def take(self, *rows: Row) -> None:
         for row in rows:
-            assert list(self.function.process_element(row, self.clock)) == []
+            assert list(self.function.process_element1(row, self.clock)) == []
+
+    def hear(self, rows: Iterable[Row]) -> None:
+        for row in rows:
+            assert list(self.function.process_element2(row, self.clock)) == []
 
     def until(self, now: int) -> list[Row]:
         made: list[Row] = []
@@ -86,13 +97,12 @@ class Operator:
 
 @pytest.fixture(scope="module")
 def town() -> City:
-    return city(5, complexes=20)
+    return small_city()
 
 
 @pytest.fixture(scope="module")
 def model(town: City) -> Forecaster:
-    past = replay(town.history, town.weather)
-    return Forecaster.of(town.history, town.weather, past, nominal=0.9, trained_at=datetime(2026, 11, 21, tzinfo=UTC))
+    return trained_on_small_city()
 
 
 def rows(weather: Weather, version: int = 1) -> list[Row]:
@@ -116,7 +126,8 @@ def test_a_backfill_is_forecast_once_from_its_newest_day(tmp_path: Path, town: C
     assert len(made) == 7 * len(model.ids)
     assert {row[2] for row in made} == {f"2026-11-{day}" for day in range(21, 28)}
     expected = {(row.scope, row.id, row.day.isoformat()): row for row in model.rows(town.weather, 7)}
-    for scope, own, day, kg, lower, upper, version, guard in made:
+    for scope, own, day, kg, lower, upper, weather, version, guard in made:
+        assert weather == "normal"
         row = expected[scope, own, day]
         assert (kg, lower, upper) == pytest.approx(row[3:6], abs=0.002)
         assert (version, guard) == (row.model_version, row.version)
@@ -132,15 +143,67 @@ def test_each_new_day_is_forecast_and_an_older_version_is_left(tmp_path: Path, t
     first = operator.until(2_000)
     operator.take(last)
     second = operator.until(10_000)
-    assert max(row[7] for row in first) < min(row[7] for row in second)
+    assert max(row[8] for row in first) < min(row[8] for row in second)
     older = Row(*last[:2], -40.0, *last[3:-1], 4)
     operator.take(older)
     assert operator.until(20_000) == []
     corrected = Row(*last[:2], -10.0, *last[3:-1], 6)
     operator.take(corrected)
     third = operator.until(30_000)
-    assert third[0][7] == second[0][7]
+    assert third[0][8] == second[0][8]
     assert third[0][3] > second[0][3]
+
+
+def said(hour: int, days: Iterable[int], celsius: float, kind: str = "short-term", version: int = 1) -> list[Row]:
+    """What the issue of an hour on 2026-11-21 says of days of November; as rows have it, some numbers are text."""
+    issued = milliseconds(datetime(2026, 11, 21, hour, tzinfo=KOREA))
+    bounds = f"{celsius}", f"{celsius - 4}", f"{celsius + 5}"
+    return [Row("143", kind, issued, f"2026-11-{day}", *bounds, None, 30, version) for day in days]
+
+
+def test_weather_forecasts_are_used_for_the_days_they_reach_and_the_newest_issue_counts(
+    tmp_path: Path, town: City, model: Forecaster
+) -> None:
+    Store(tmp_path).save(model, {}, {})
+    operator = Operator(tmp_path)
+    operator.take(*rows(town.weather)[-20:])
+    usual = {tuple(row)[:3]: row for row in operator.until(5_000)}
+    operator.hear([*said(5, range(21, 24), -8.0), *said(6, range(23, 26), -8.0, "mid-term")])
+    cold = {tuple(row)[:3]: row for row in operator.until(10_000)}
+    assert cold.keys() == usual.keys()
+    words = {row[2]: row[6] for row in cold.values()}
+    assert [words[day] for day in sorted(words)] == ["forecast"] * 3 + ["mid-term"] * 2 + ["normal"] * 2
+    for key, row in cold.items():
+        assert row[8] > usual[key][8]
+        if row[6] != "normal":
+            assert row[3] > usual[key][3]
+    # A newer issue replaces the older one; the older one, come late, replaces nothing.
+    operator.hear(said(8, range(21, 24), 6.0))
+    mild = {tuple(row)[:3]: row for row in operator.until(15_000)}
+    assert all(row[3] < cold[key][3] and row[8] > cold[key][8] for key, row in mild.items() if row[6] == "forecast")
+    operator.hear(said(5, range(21, 24), -20.0, version=9))
+    assert operator.until(20_000) == []
+    # A correction of the issue counts, and one that was fetched before it does not.
+    operator.hear(said(8, range(21, 24), -8.0, version=3))
+    operator.hear(said(8, range(21, 24), 20.0, version=2))
+    again = {tuple(row)[:3]: row for row in operator.until(25_000)}
+    assert again[("region", "27260", "2026-11-21")][3] > mild[("region", "27260", "2026-11-21")][3]
+
+
+def test_weather_forecasts_alone_are_no_forecast_and_old_ones_are_forgotten_but_for_the_newest(
+    tmp_path: Path, town: City, model: Forecaster
+) -> None:
+    Store(tmp_path).save(model, {}, {})
+    operator = Operator(tmp_path)
+    operator.hear([*said(5, range(21, 24), -8.0), *said(8, range(22, 25), -8.0)])
+    assert operator.until(5_000) == []
+    operator.take(*rows(town.weather)[-20:])
+    first = operator.until(10_000)
+    operator.take(*(Row("143", f"2027-03-{day:02}", 5.0, 1.0, 9.0, 0.0, 0.0, None, 2) for day in range(1, 20)))
+    later = operator.until(15_000)
+    assert set(operator.clock.maps["announced"]) == {f"short-term|2026-11-{day}" for day in (22, 23, 24)}
+    assert {row[6] for row in later} == {"normal"}
+    assert min(row[8] for row in later) > max(row[8] for row in first)
 
 
 def test_a_day_without_a_temperature_is_no_new_weather(tmp_path: Path) -> None:
@@ -170,7 +233,7 @@ def test_a_new_model_is_applied_to_the_weather_that_is_known(tmp_path: Path, tow
     assert operator.until(3_600_000) == []
     Store(tmp_path).save(model, {}, {})
     made = operator.until(operator.clock.now + LOOK_MS)
-    assert {row[6] for row in made} == {model.version}
+    assert {row[7] for row in made} == {model.version}
     assert {row[2] for row in made} == {f"2026-11-{day}" for day in range(21, 28)}
     # Once, and with one timer however long it takes; also after a restart, from the states.
     restarted = Operator(tmp_path, operator.clock)
@@ -180,7 +243,7 @@ def test_a_new_model_is_applied_to_the_weather_that_is_known(tmp_path: Path, tow
     Store(tmp_path).save(newer, {}, {})
     again = restarted.until(operator.clock.now + LOOK_MS)
     assert len(again) == len(made)
-    assert min(row[7] for row in again) > max(row[7] for row in made)
+    assert min(row[8] for row in again) > max(row[8] for row in made)
 
 
 @pytest.mark.parametrize(

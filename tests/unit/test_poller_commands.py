@@ -48,6 +48,16 @@ def test_a_stack_that_is_down_is_a_sentence(
     assert "is down: `make up` starts it" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("_", "main"), POLLERS)
+def test_shared_quotas_take_their_database(
+    _: Kind, main: Callable[[list[str]], int], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "localhost:9")
+    monkeypatch.setenv("CITYSTREAM__POLLERS__SHARED_QUOTAS", "true")
+    assert main(["watch", "--once"]) == 1
+    assert "set POSTGRES_URL." in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("kind", "main"), POLLERS)
 def test_only_topics_that_it_feeds_are_republished(kind: Kind, main: Callable[[list[str]], int]) -> None:
     with pytest.raises(SystemExit):

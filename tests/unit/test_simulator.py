@@ -377,6 +377,64 @@ class TestShapes:
         assert header["resultCode"] == code
         assert ("전날" in header["resultMsg"]) == (code == "99")
 
+    @pytest.mark.parametrize(
+        ("asked", "code", "count"),
+        [
+            ({}, "00", 1052),
+            ({"numOfRows": "10"}, "00", 1052),
+            ({"base_time": "1800"}, "03", 0),
+            ({"base_date": "20261122"}, "03", 0),  # not issued yet
+            ({"base_date": "20261117"}, "03", 0),  # no longer there
+            ({"nx": "0"}, "10", 0),
+            ({"ny": "254"}, "10", 0),
+            ({"base_date": "2026"}, "10", 0),
+            ({"nx": ""}, "11", 0),
+        ],
+    )
+    def test_short_term_forecasts(
+        self, client: Browser, key: str, asked: dict[str, str], code: str, count: int
+    ) -> None:
+        usual = {"serviceKey": key, "base_date": "20261121", "base_time": "1700", "nx": "90", "ny": "91"}
+        usual |= {"dataType": "JSON", "numOfRows": "1500"}
+        path = "/1360000/VilageFcstInfoService_2.0/getVilageFcst"
+        answer = client.get(path, params={**usual, **asked}).json()["response"]
+        assert answer["header"]["resultCode"] == code
+        assert answer["header"]["resultMsg"] == {"00": "NORMAL_SERVICE", "03": "NO_DATA"}.get(
+            code, envelopes.NAMES[code]
+        )
+        if count:
+            assert answer["body"]["totalCount"] == count
+            items = answer["body"]["items"]["item"]
+            assert len(items) == min(count, int({**usual, **asked}["numOfRows"]))
+            assert items[0] == {
+                **{"baseDate": "20261121", "baseTime": "1700", "category": "TMP", "fcstDate": "20261121"},
+                **{"fcstTime": "1800", "fcstValue": items[0]["fcstValue"], "nx": 90, "ny": 91},
+            }
+            assert [item["category"] for item in items[:4]] == ["TMP", "UUU", "VVV", "VEC"]
+
+    @pytest.mark.parametrize(
+        ("asked", "code"),
+        [
+            ({}, "00"),
+            ({"tmFc": "202611210600"}, "00"),
+            ({"tmFc": "202611210700"}, "03"),
+            ({"tmFc": "202611191800"}, "03"),  # only about the last day's
+            ({"regId": "11B00000"}, "03"),
+            ({"tmFc": "2026"}, "10"),
+            ({"regId": ""}, "11"),
+        ],
+    )
+    def test_mid_term_forecasts(self, client: Browser, key: str, asked: dict[str, str], code: str) -> None:
+        for path, region, fields in (("getMidTa", "11H10701", 43), ("getMidLandFcst", "11H10000", 23)):
+            usual = {"serviceKey": key, "regId": region, "tmFc": "202611211800", "dataType": "JSON"}
+            answer = client.get(f"/1360000/MidFcstInfoService/{path}", params={**usual, **asked}).json()["response"]
+            assert answer["header"]["resultCode"] == code
+            if code == "00":
+                (item,) = answer["body"]["items"]["item"]
+                morning = "tmFc" in asked
+                assert len(item) == fields - (not morning) * (6 if path == "getMidTa" else 4)
+                assert item["regId"] == region
+
     def test_kakao_refuses_a_wrong_key(self, client: Browser) -> None:
         answer = client.get("/v2/local/search/address.json", params={"query": "x"})
         assert (answer.status_code, answer.json()["code"]) == (401, -401)

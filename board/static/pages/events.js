@@ -18,7 +18,7 @@ export function show(main, context) {
     return detail(main, context, "events", {
       head: (parts) => {
         const own = parts.event?.[0];
-        return { name: own?.title ?? context.id, lead: own && [own.country && h("a", { href: `/countries/${own.country}` }, countryName(own.country)), ` · ${t(own.category ?? "–")} · ${shown(own.start_at, "time")}`] };
+        return { name: own?.title ?? context.id, lead: own && [own.country && h("a", { href: `/countries/${own.country}` }, countryName(own.country)), ` · ${t(own.category ?? "–")} · ${shown(own.start_at, "moment")}`] };
       },
     });
   }
@@ -40,7 +40,8 @@ function world(context) {
     const categories = [...new Set(rows.map((row) => row.category))].sort();
     const hue = (row) => (by === "category" ? COLOURS[categories.indexOf(row.category) % COLOURS.length] : CHANGES[row.update_type] ?? "muted");
     const most = Math.max(...rows.map((row) => row.spend ?? 0), 1);
-    drawn?.draw(rows.map((row) => ({ lat: row.lat, lon: row.lon, id: row.event_id, about: `${row.title} · ${shown(row.spend, "usd")}`, radius: 3 + 13 * Math.sqrt((row.spend ?? 0) / most), colour: colour(hue(row)) })));
+    const zoom = Math.min(1, surface.clientWidth / 800);
+    drawn?.draw(rows.map((row) => ({ lat: row.lat, lon: row.lon, id: row.event_id, about: `${row.title} · ${shown(row.spend, "usd")}`, radius: 2 + zoom * (1 + 13 * Math.sqrt((row.spend ?? 0) / most)), colour: colour(hue(row)) })));
     const named = by === "category" ? categories.map((each, at) => [COLOURS[at % COLOURS.length], t(each)]) : [...Object.entries(CHANGES).map(([type, name]) => [name, t(`update_${type}`)]), ["muted", t("update_0")]];
     fill(legend, named.map(([name, text]) => h("span.step", {}, h("i", { style: { background: `var(--${name})` } }), text)));
     for (const button of choose.children) button.setAttribute("aria-pressed", String(button.dataset.by === by));
@@ -63,14 +64,14 @@ function world(context) {
 
 function newest(context) {
   const { node, body } = card(t("newest_events"), { name: "newest_events" });
-  context.watch("newest_events", states(body, (rows) => fill(body, h("ul.ticker", {}, rows.map((row) => h("li", {}, h("time", { datetime: row.updated }, shown(row.updated, "day_of")), h("a.what", { href: `/events/${encodeURIComponent(row.event_id)}` }, h("bdi", {}, row.title ?? row.event_id)), h("span.where", {}, countryName(row.country)), h("span.figure", {}, t(`update_${row.update_type}`))))))));
+  context.watch("newest_events", states(body, (rows) => fill(body, h("ul.ticker", {}, rows.slice(0, 8).map((row) => h("li", {}, h("time", { datetime: row.updated }, shown(row.updated, "day_of")), h("a.what", { href: `/events/${encodeURIComponent(row.event_id)}` }, h("bdi", {}, row.title ?? row.event_id)), h("span.where", {}, countryName(row.country)), h("span.figure", {}, t(`update_${row.update_type}`))))))));
   return node;
 }
 
 function countries(context) {
   const { node, body } = card(t("event_countries"), { name: "event_countries" });
   let draw = null;
-  const update = states(body, (rows) => (draw ??= bars(body, { id: (row) => row.country, name: (row) => countryName(row.country), more: (row) => t("events_count", { count: shown(row.events, "count") }), value: (row) => row.spend_usd, kind: "usd", link: (row) => `/countries/${row.country}`, colour: "leaf-3" }))(rows));
+  const update = states(body, (rows) => (draw ??= bars(body, { id: (row) => row.country, name: (row) => countryName(row.country), more: (row) => t("events_count", { count: shown(row.events, "count") }), value: (row) => row.spend_usd, kind: "usd", link: (row) => `/countries/${row.country}`, colour: "leaf-3", first: 10 }))(rows));
   context.watch("event_countries", (rows) => {
     if (!rows?.length) draw = null;
     update(rows);

@@ -1,10 +1,11 @@
 // Operations: jobs and how well they run, from Flink; documents, calls of public APIs.
 
+import { act, actions } from "../access.js";
 import { bars } from "../bars.js";
 import { card, none, states } from "../card.js";
 import { chart } from "../chart.js";
-import { fill, h } from "../dom.js";
-import { shown, size, span } from "../format.js";
+import { fill, h, say } from "../dom.js";
+import { seconds, shown, size, span } from "../format.js";
 import { table } from "../table.js";
 import { t } from "../text.js";
 
@@ -14,7 +15,34 @@ export function show(main, context) {
   context.title(t("operations"));
   const grid = h("div.pairs");
   main.append(h("h1", { tabIndex: -1 }, t("operations")), grid);
-  grid.append(jobs(context), curves(context, "throughput", "rate"), curves(context, "lag_curve", "lag"), cluster(context), documents(context), quotas(context));
+  grid.append(jobs(context), alerts(context), curves(context, "throughput", "rate"), curves(context, "lag_curve", "lag"), cluster(context), scaling(context), documents(context), quotas(context));
+}
+
+/** Another parallelism for a job that runs. */
+function scaling(context) {
+  const job = h("select.input", { name: "job", required: true });
+  const parallelism = h("input.input", { type: "number", name: "parallelism", min: 1, step: 1, required: true });
+  const said = h("div", { role: "status" });
+  const of = new Map();
+  const now = () => { parallelism.value = of.get(job.value) ?? ""; };
+  job.addEventListener("change", now);
+  context.watch("jobs", (rows) => {
+    of.clear();
+    for (const row of rows ?? []) if (row.state === "RUNNING") of.set(row.job, row.parallelism);
+    if ([...job.options].map((option) => option.value).join() === [...of.keys()].join()) return;
+    const chosen = job.value;
+    fill(job, [...of.keys()].map((name) => h("option", { value: name, selected: name === chosen }, name)));
+    if (job.value !== chosen) now();
+  });
+  const rescale = (event) => {
+    event.preventDefault();
+    act(said, "scale", { job: job.value, parallelism: Number(parallelism.value) }, (done) => h("p", {}, t("scaled", done)));
+  };
+  const field = (name, control) => h("label.field", {}, h("span", {}, t(name)), control);
+  return actions("scaling", () => [
+    h("p.note", {}, t("scaling_hint")),
+    h("form.asked", { onsubmit: rescale }, field("job", job), field("parallelism", parallelism), h("button.button.strong", { type: "submit" }, t("rescale")), said),
+  ]);
 }
 
 function meter(share, name) {
@@ -40,6 +68,7 @@ function jobs(context) {
         fact("checkpoints", number(job.checkpoints), job.failed_checkpoints ? ` (${t("failed_checkpoints", { count: number(job.failed_checkpoints) })})` : ""),
         fact("busy", meter(job.busy, t("busy"))),
         fact("backpressured", meter(job.backpressured, t("backpressured"))),
+        fact("parallelism", number(job.parallelism)),
         fact("restarts", number(job.restarts)),
         fact("dead_letters", h("a", { href: "/letters" }, number(job.dead_letters))),
         job.staged !== null && fact("staged", number(job.staged)),
@@ -51,9 +80,26 @@ function jobs(context) {
   return node;
 }
 
+/** What Prometheus raises an alert about, where one runs. */
+function alerts(context) {
+  const { node, body } = card(t("alerts"), { wide: true, name: "alerts" });
+  node.classList.add("first");
+  context.watch("alerts", (rows) => {
+    if (!rows) return fill(body, rows === null ? h("p.note", {}, t("no_prometheus")) : none(rows));
+    fill(body, rows.length
+      ? h("ul.alerts", {}, rows.map((row) => h(`li.${row.firing ? "firing" : "waiting"}`, {},
+        h("strong", {}, row.alert), h("span", {}, t(row.firing ? "firing" : "pending"), " ", t("since_time", { time: shown(row.at, "time") })), h("p", {}, row.summary), h("p.note", {}, row.description))))
+      : h("p.note", {}, t("no_alerts")));
+  });
+  return node;
+}
+
 /** Each job's curve of a figure, with a column per job. */
 function curves(context, title, column) {
   const { node, body } = card(t(title), { note: t("history_hint"), name: title });
+  const note = node.querySelector(".note");
+  let hour = [];
+  let looks = null;
   let drawing = null;
   let drawn = "";
   const draw = states(body, (points) => {
@@ -67,7 +113,21 @@ function curves(context, title, column) {
     }
     drawing.draw([...rows.values()]);
   });
-  context.watch("job_history", (rows) => draw(rows?.filter((point) => point[column] !== null)));
+  // Prometheus knows the last hour, where one runs; what came since is from looks.
+  const both = () => {
+    const until = hour.length ? seconds(hour.at(-1).at) : 0;
+    const all = looks && [...hour, ...looks.filter((point) => seconds(point.at) > until)];
+    draw(all?.filter((point) => point[column] !== null));
+  };
+  context.watch("job_hour", (rows) => {
+    hour = rows ?? [];
+    say(note, hour.length ? "" : t("history_hint"));
+    if (looks) both();
+  });
+  context.watch("job_history", (rows) => {
+    looks = rows;
+    both();
+  });
   context.onLeave(() => drawing?.remove());
   return node;
 }

@@ -38,7 +38,7 @@ export const overview = {
         section: "emission_per_complex",
         of: (rows) => {
           const most = Math.max(...rows.map((row) => row.kg_co2 ?? 0), 1);
-          return rows.map((row) => ({ lat: row.lat, lon: row.lon, radius: 1.5 + 7 * Math.sqrt((row.kg_co2 ?? 0) / most), colour: colour("ink") }));
+          return rows.map((row) => ({ lat: row.lat, lon: row.lon, radius: 1.5 + 5 * Math.sqrt((row.kg_co2 ?? 0) / most), colour: colour("ink") }));
         },
       },
     },
@@ -57,15 +57,18 @@ export const overview = {
 };
 
 const DAYS = { part: "emission_per_day", with: "emission_forecast", title: "emission_curve", x: "day", series: CURVE, wide: true, rows: (emission, forecast) => both(emission, (forecast ?? []).filter((row) => !emission?.length || row.day > emission.at(-1).day)) };
+const AHEAD = { part: "emission_forecast", title: "emission_forecast", table: { columns: ["day", "kg_co2", "lower", "upper", "weather"], sort: "day", descending: false } };
 export const details = {
   regions: [
     DAYS,
+    AHEAD,
     { part: "emission_per_month", title: "emission_per_month", x: "month", series: [{ column: "kg_co2", colour: "leaf-3", type: "bars" }] },
     { part: "complexes_of_region", title: "complexes_of_region", table: { columns: ["name", "households", "month", "kg_co2", "per_household"], sort: "kg_co2", search: true }, wide: true },
   ],
   complexes: [
     { part: "complex", title: "complex", facts: ["region", "address", "households", "heating"] },
     DAYS,
+    AHEAD,
     { part: "emission_per_item", title: "emission_per_item", x: "month", series: ITEMS },
     { part: "carbon_points", title: "carbon_points", table: { sort: "half_year" }, wide: true },
     { part: "points_expected", title: "points_expected", table: { sort: "half_year" }, wide: true, optional: true },

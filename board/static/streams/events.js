@@ -13,6 +13,7 @@ export const overview = {
       kind: "usd",
       link: (row) => `/countries/${row.country}`,
       colour: "leaf-3",
+      first: 10,
     },
   ],
 };

@@ -11,7 +11,7 @@ export const overview = {
     { section: "sales_per_region", label: "revenue_today", kind: "won", value: sum("revenue") },
   ],
   layers: [{ name: "sales", section: "sales_per_region", kind: "areas", column: "revenue", shown: "won", scale: "plum" }],
-  charts: [{ section: "sales_per_minute", title: "sales_per_minute", x: "minute", series: SALES }],
+  charts: [{ section: "sales_per_minute", title: "sales_per_minute", x: "minute", unfinished: 1, series: SALES }],
   bars: [
     {
       section: "best_shows",

@@ -22,9 +22,13 @@ from generators.pollers.state import Outcome, State
 
 KIND = Kind(
     Poller,
-    (messages.COMPLEXES, messages.ENERGY, messages.BUILDINGS, messages.WEATHER),
+    (messages.COMPLEXES, messages.ENERGY, messages.BUILDINGS, messages.WEATHER, messages.FORECAST),
     state_file=lambda settings: settings.pollers.state_file or settings.stack.path / "pollers.sqlite",
     url=lambda settings: settings.pollers.data_go_kr_url,
+)
+_TOLD = (
+    *("energy", "buildings_electricity", "buildings_gas", "weather", "basis"),
+    *("forecast_short", "forecast_temperature", "forecast_land"),
 )
 _OUTCOMES: dict[Outcome, str] = {
     "values": "with values",
@@ -78,7 +82,7 @@ def _show(estimates: Sequence[Estimate], settings: Settings, period: Period) -> 
 
 def told(settings: Settings, poller: Poller, state: State) -> Iterator[str]:
     """What was answered, and when rounds were complete."""
-    for operation in ("energy", "buildings_electricity", "buildings_gas", "weather", "basis"):
+    for operation in _TOLD:
         known = state.answered(operation)
         counts = Counter(each.outcome for each in known.values())
         parts = [f"{counts[outcome]:,} {words}" for outcome, words in _OUTCOMES.items() if counts[outcome]]

@@ -7,10 +7,13 @@ from datetime import datetime
 from typing import Any
 
 from apis.endpoints import Endpoint
+from apis.kma import SHORT
 from conf.settings import Pollers
 from generators.pollers.carbon import messages, plan
 from generators.pollers.carbon.plan import Period
 from generators.pollers.state import State
+
+_OF_STATIONS = ("weather", "forecast_short", "forecast_temperature", "forecast_land")
 
 
 @dataclass(frozen=True)
@@ -87,8 +90,13 @@ def estimates(
     if "weather" in parts:
         stations, days = plan.stations(chosen), period.days(now)
         calls["weather"] = len(plan.weather_backfill(stations, days, state.answered("weather"), bound))
+    if "forecasts" in parts:
+        told = {name: state.answered(name) for name in ("forecast_short", "forecast_land")}
+        for _, term, _ in plan.issues(chosen.forecasts, told, now, chosen.watch, bound):
+            for operation in ("forecast_short",) if term is SHORT else ("forecast_temperature", "forecast_land"):
+                calls[operation] += 1
     return [
-        Estimate(each.name, calls[each.name], left(each), each.quota.calls, assumed and each.name != "weather")
+        Estimate(each.name, calls[each.name], left(each), each.quota.calls, assumed and each.name not in _OF_STATIONS)
         for each in endpoints
     ]
 

@@ -6,6 +6,7 @@
 | `energy.buildings` | `<legal dong>|<YYYY-MM>|<electricity or gas>|<page, or bun-ji of a lot>` | the body as it came |
 | `complexes` | `<complex_id>` | one JSON object |
 | `weather.daily` | `<station>|<YYYY-MM-DD>` | the service's item, as JSON |
+| `weather.forecast` | `<station>|<kind>|<issue>|<YYYY-MM-DD>` | one JSON object |
 
 A message's timestamp is the time of fetching, its headers are `fetched_at` (ISO 8601, UTC) and `url` (without a key).
 """
@@ -16,11 +17,14 @@ from collections.abc import Sequence
 from datetime import date, datetime
 
 from apis import legal_dongs, parcels
+from apis.client import milliseconds
 from apis.data_go_kr import Item, whole
 from apis.kakao import Position
+from apis.kma import Announced, Term
 from generators.pollers.state import iso
 
 ENERGY, BUILDINGS, COMPLEXES, WEATHER = "energy.usage", "energy.buildings", "complexes", "weather.daily"
+FORECAST = "weather.forecast"
 QUANTITIES = ("helect", "hgas", "hheat", "hwaterHot", "hwaterCool")
 
 _HEATING = {"개별": "individual", "지역": "district", "중앙": "central"}
@@ -52,6 +56,22 @@ def was_entered(item: Item) -> bool:
 def weather_value(item: Item) -> bytes:
     """A day, as the service wrote it."""
     return json.dumps(item, ensure_ascii=False).encode()
+
+
+def issue_key(station: str, issued: datetime) -> str:
+    """An issue of a station's weather forecast."""
+    return f"{station}|{iso(milliseconds(issued))}"
+
+
+def forecast_key(station: str, term: Term, issued: datetime, day: date) -> str:
+    """The key of a day as an issue has it."""
+    return f"{station}|{term.name}|{iso(milliseconds(issued))}|{day}"
+
+
+def forecast_value(station: str, term: Term, issued: datetime, said: Announced) -> bytes:
+    """A day as an issue has it."""
+    about = {"station": station, "kind": term.name, "issued_at": iso(milliseconds(issued))}
+    return json.dumps({**about, **said._asdict(), "day": said.day.isoformat()}).encode()
 
 
 def complex_value(basis: Item, position: Position | None, fetched_ms: int) -> bytes:

@@ -12,13 +12,18 @@ from apis.client import milliseconds
 from apis.data_go_kr import Answer
 from apis.endpoints import Api, Call, Endpoint
 from apis.kakao import Position
+from apis.kma import SHORT, TERMS, Term
 from apis.quota import Quota
 from conf.settings import Operations, Pollers, Watch
-from generators.pollers.carbon.messages import buildings_key, energy_key, stands, weather_key
+from generators.pollers.carbon.messages import buildings_key, energy_key, issue_key, stands, weather_key
 from generators.pollers.state import Known, State
 
 LONGEST_WEATHER_DAYS = 366
 _MOST_ROWS = 999
+# An issue of the short-term forecast has a thousand and some.
+_MOST_ITEMS = 1500
+# One that is not there so long after it was to be is not waited for.
+_ISSUED_LATE = timedelta(hours=1)
 # A page of the building energy service, which has data since then, and of these.
 BUILDINGS_ROWS = 100
 BUILDINGS_FIRST = date(2020, 1, 1)
@@ -60,6 +65,7 @@ class Calls:
         energy: A complex's month.
         buildings: By item, what was metered in a legal dong in a month.
         weather: A station's days.
+        forecast_short, forecast_temperature, forecast_land: An issue of a weather forecast.
         address: Where an address is; None: nobody is asked.
     """
 
@@ -68,6 +74,9 @@ class Calls:
     energy: Endpoint[Answer]
     buildings: Mapping[str, Endpoint[Answer]]
     weather: Endpoint[Answer]
+    forecast_short: Endpoint[Answer]
+    forecast_temperature: Endpoint[Answer]
+    forecast_land: Endpoint[Answer]
     address: Endpoint[Position | None] | None
 
     @classmethod
@@ -85,6 +94,9 @@ class Calls:
             energy=endpoint("energy"),
             buildings={item: endpoint(f"buildings_{item}") for item in METERED},
             weather=endpoint("weather"),
+            forecast_short=endpoint("forecast_short"),
+            forecast_temperature=endpoint("forecast_temperature"),
+            forecast_land=endpoint("forecast_land"),
             address=Endpoint(kakao, "address", address.path, Quota(address.daily_quota)) if kakao else None,
         )
 
@@ -92,7 +104,12 @@ class Calls:
     def endpoints(self) -> Sequence[Endpoint[Any]]:
         """All that may be asked."""
         found = (self.complexes, self.basis, self.address, self.energy, *self.buildings.values(), self.weather)
-        return [each for each in found if each]
+        return [each for each in (*found, *self.forecasts) if each]
+
+    @property
+    def forecasts(self) -> Sequence[Endpoint[Answer]]:
+        """Those of weather forecasts."""
+        return self.forecast_short, self.forecast_temperature, self.forecast_land
 
     def page(self, sido: str, page: int, rows: int, listing: int) -> Call[Answer]:
         """A page of the list of complexes."""
@@ -132,6 +149,21 @@ class Calls:
         }
         return Call(self.weather, f"{station}|{first}|{last}", parameters)
 
+    def short_term(self, station: str, issued: datetime, cell: tuple[int, int]) -> Call[Answer]:
+        """An issue of the short-term forecast for a cell of its grid; one answer holds it all."""
+        parameters = {
+            **{"pageNo": "1", "numOfRows": str(_MOST_ITEMS), "dataType": "JSON"},
+            **{"base_date": f"{issued:%Y%m%d}", "base_time": f"{issued:%H%M}"},
+            **{"nx": str(cell[0]), "ny": str(cell[1])},
+        }
+        return Call(self.forecast_short, issue_key(station, issued), parameters)
+
+    def mid_term(self, endpoint: Endpoint[Answer], station: str, issued: datetime, region: str) -> Call[Answer]:
+        """An issue of one of the mid-term forecasts for a region."""
+        parameters = {"pageNo": "1", "numOfRows": "10", "dataType": "JSON"}
+        parameters |= {"regId": region, "tmFc": f"{issued:%Y%m%d%H%M}"}
+        return Call(endpoint, issue_key(station, issued), parameters)
+
 
 def stations(chosen: Pollers) -> Sequence[str]:
     """Every weather station once."""
@@ -148,6 +180,8 @@ Month = tuple[str, date]
 Days = tuple[str, date, date]
 # And legal dong, month and item.
 Lots = tuple[str, date, str]
+# Station, kind of weather forecast, and the time of an issue.
+Issue = tuple[str, Term, datetime]
 
 
 def energy_backfill(
@@ -213,6 +247,37 @@ def weather_backfill(
             LONGEST_WEATHER_DAYS,
         )
     ]
+
+
+def issues(
+    stations: Iterable[str],
+    known: Mapping[str, Mapping[str, Known]],
+    now: datetime,
+    watch: Watch,
+    malformed_attempts: int,
+) -> list[Issue]:
+    """The issues that can be read and were not answered, newest first; `known` is by operation.
+
+    What has no data a while after it was to be there never will.
+    """
+    since = now - timedelta(days=watch.forecast_days)
+
+    def is_known(station: str, term: Term, issued: datetime) -> bool:
+        operation = "forecast_short" if term is SHORT else "forecast_land"
+        answer = known[operation].get(issue_key(station, issued))
+        settled = milliseconds(issued + term.delay + _ISSUED_LATE)
+        if answer and answer.outcome == "none":
+            return answer.fetched_ms >= settled
+        return is_settled(answer, malformed_attempts)
+
+    wanted = [
+        (station, term, issued)
+        for term in TERMS.values()
+        for issued in term.issues(since, now)
+        for station in stations
+        if not is_known(station, term, issued)
+    ]
+    return sorted(wanted, key=lambda issue: issue[2], reverse=True)
 
 
 def corrections(complexes: Iterable[str], known: Mapping[str, Known], now: datetime, watch: Watch) -> list[Month]:

@@ -14,20 +14,23 @@ from apis.client import Clock, Fetched, GivenUpError, PutOffError, milliseconds
 from apis.data_go_kr import Answer, Item
 from apis.endpoints import Call
 from apis.kakao import Position
+from apis.kma import TERMS
 from conf.settings import Settings
 from generators.pollers import poller
 from generators.pollers.carbon import checks, messages, plan
 from generators.pollers.carbon.buildings import Buildings
 from generators.pollers.carbon.estimates import Estimate, estimates
-from generators.pollers.carbon.messages import BUILDINGS, COMPLEXES, ENERGY, WEATHER
-from generators.pollers.carbon.plan import METERED, Calls, Days, Lots, Month, Period
+from generators.pollers.carbon.forecasts import Forecasts
+from generators.pollers.carbon.messages import BUILDINGS, COMPLEXES, ENERGY, FORECAST, WEATHER
+from generators.pollers.carbon.plan import METERED, Calls, Days, Issue, Lots, Month, Period
 from generators.pollers.report import Report
 from generators.pollers.state import Known, Message, Outcome, State
 
-Part = Literal["complexes", "energy", "buildings", "weather"]
-PARTS: tuple[Part, ...] = ("complexes", "energy", "buildings", "weather")
+Part = Literal["complexes", "energy", "buildings", "weather", "forecasts"]
+PARTS: tuple[Part, ...] = ("complexes", "energy", "buildings", "weather", "forecasts")
 
 _WEATHER_AGAIN = timedelta(hours=1)
+_FORECAST_AGAIN = timedelta(minutes=5)
 
 
 class Poller(poller.Poller):
@@ -82,6 +85,8 @@ class Poller(poller.Poller):
             known = self._state.answered("weather")
             days = plan.weather_backfill(plan.stations(self._chosen), period.days(now), known, bound)
             work.append(self._work_off_weather(days))
+        if "forecasts" in parts:
+            work.append(self._work_off_forecasts())
         if "energy" in parts:
             known = self._state.answered("energy")
             months = plan.energy_backfill(self._state.complexes(), period.months, known, bound)
@@ -116,6 +121,17 @@ class Poller(poller.Poller):
         calls = [self.calls.days(*each) for each in wanted]
         await self.engine.work_off("weather", calls, self._weather, _subject)
 
+    async def _work_off_forecasts(self) -> None:
+        wanted = self._issues()
+        forecasts = Forecasts(self.calls, self._client, self._state, self._clock, self._chosen, self._send)
+        await self.engine.work_off("forecasts", wanted, forecasts.fetch, lambda issue: messages.issue_key(*issue[::2]))
+
+    def _issues(self) -> list[Issue]:
+        """The issues of weather forecasts that are still to be fetched."""
+        known = {name: self._state.answered(name) for name in ("forecast_short", "forecast_land")}
+        chosen, now = self._chosen, self._clock.now()
+        return plan.issues(chosen.forecasts, known, now, chosen.watch, chosen.malformed_attempts)
+
     async def _work_off_energy(self, name: str, wanted: Sequence[Month]) -> None:
         calls = [self.calls.month(*each) for each in wanted]
         await self.engine.work_off(name, calls, self._energy, _subject)
@@ -135,6 +151,7 @@ class Poller(poller.Poller):
             self.engine.keep_at("energy", watch.energy_at, self._energy_round, once=once),
             self.engine.keep_at("buildings", watch.buildings_at, self._buildings_round, once=once),
             self.engine.keep_at("weather", watch.weather_at, self._weather_round, once=once),
+            self.engine.keep_at("forecasts", watch.weather_at, self._forecasts_round, once=once),
         )
 
     async def _energy_round(self) -> None:
@@ -186,6 +203,12 @@ class Poller(poller.Poller):
             if latest is None or latest.outcome != "values":
                 return self._clock.now() + _WEATHER_AGAIN
         return None
+
+    async def _forecasts_round(self) -> datetime:
+        """The issues since the last round; return when the next one can be read, or one that is late be asked for."""
+        await self._work_off_forecasts()
+        now = self._clock.now()
+        return now + _FORECAST_AGAIN if self._issues() else min(term.next(now) for term in TERMS.values())
 
     # One thing at a time
 
@@ -329,6 +352,7 @@ class Poller(poller.Poller):
     def _keep_unreadable(self, call: Call[Any], fetched: Fetched, why: UnreadableError) -> int:
         """Publish a body that can't be read, the first time, so that it ends among the dead letters."""
         operation, topics = call.endpoint.name, {"energy": ENERGY, "weather": WEATHER, "basis": COMPLEXES}
+        topics |= {each.name: FORECAST for each in self.calls.forecasts}
         topics |= {f"buildings_{item}": BUILDINGS for item in METERED}
         message = None
         if topic := topics.get(operation):

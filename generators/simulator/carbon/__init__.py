@@ -1,16 +1,17 @@
-"""K-apt's complexes, their energy use and where they are, energy use by lot, and ASOS weather: the real paths."""
+"""K-apt's complexes and their energy use, energy use by lot, positions, weather and its forecasts: the real paths."""
 
 import json
-from collections.abc import Callable
-from datetime import date
+from collections.abc import Callable, Collection
+from datetime import date, datetime, timedelta
 from typing import Literal
 
 from fastapi import FastAPI, HTTPException, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from apis import kma
 from conf.city.places import Complex
 from generators.simulator import data_go_kr, envelopes, kakao
-from generators.simulator.carbon import services
+from generators.simulator.carbon import forecasts, services
 from generators.simulator.carbon.energy import NOT_ENTERED
 from generators.simulator.carbon.metering import Metered
 from generators.simulator.carbon.services import World
@@ -22,8 +23,12 @@ _ENERGY = "/1613000/ApHusEnergyUseInfoOfferServiceV2"
 _LIST = "/1613000/AptListService4"
 _BASIS = "/1613000/AptBasisInfoServiceV5"
 _WEATHER = "/1360000/AsosDalyInfoService"
+_SHORT_TERM = "/1360000/VilageFcstInfoService_2.0"
+_MID_TERM = "/1360000/MidFcstInfoService"
 _BUILDINGS = "/1613000/BldEngyHubService"
 _MOST_ROWS = 999
+# Forecasts are readable so long after their issue.
+_READABLE_AFTER = timedelta(minutes=10)
 _MOST_BUILDINGS = 100
 
 
@@ -45,6 +50,8 @@ def add(app: FastAPI, simulation: Simulation) -> None:
     _add_list(app, simulation, provider)
     _add_items(app, simulation, provider, world, places)
     _add_weather(app, simulation, provider, world)
+    _add_short_term(app, simulation, provider, world)
+    _add_mid_term(app, simulation, provider, world)
     _add_buildings(app, simulation, provider, world)
     _add_positions(app, simulation, world)
 
@@ -154,6 +161,72 @@ def _add_weather(app: FastAPI, simulation: Simulation, provider: Provider, world
 
         subject = f"{station}|{first}|{last}|{pageNo}"
         return await simulation.answer(provider, "weather", serviceKey or asked.get("ServiceKey"), subject, body)
+
+
+def _add_short_term(app: FastAPI, simulation: Simulation, provider: Provider, world: World) -> None:
+    @app.get(f"{_SHORT_TERM}/getVilageFcst")
+    async def short_term(
+        request: Request, serviceKey: ServiceKey = None, pageNo: Page = 1, numOfRows: Rows = 10
+    ) -> Response:
+        """What an issue says of a cell of the grid."""
+        asked = request.query_params
+        as_json = asked.get("dataType", "XML").upper() == "JSON"
+        names = ("base_date", "base_time", "nx", "ny")
+        base_date, base_time, nx, ny = (asked.get(name, "") for name in names)
+
+        def body() -> Body:
+            if not all((base_date, base_time, nx, ny)):
+                return error("11", as_json=as_json)
+            issued = data_go_kr.moment(base_date + base_time)
+            x, y = (int(each) if each.isascii() and each.isdigit() else 0 for each in (nx, ny))
+            if issued is None or not (1 <= x <= kma.CELLS[0] and 1 <= y <= kma.CELLS[1]):
+                return error("10", as_json=as_json)
+            if not _is_there(simulation, kma.SHORT, issued, simulation.chosen.forecasts.short_days):
+                return error("03", as_json=as_json, message=envelopes.NO_DATA)
+            items = forecasts.short_term(world.seed, issued, x, y, simulation.chosen.forecasts.masked_share)
+            part = items[(pageNo - 1) * numOfRows : pageNo * numOfRows]
+            message = envelopes.NORMAL_SERVICE
+            content = envelopes.page(part, pageNo, numOfRows, len(items), as_json=as_json, bare=False, message=message)
+            return Body(content, as_json=as_json)
+
+        subject = f"{nx},{ny}|{base_date}{base_time}|{pageNo}"
+        return await simulation.answer(provider, "forecast_short", serviceKey, subject, body)
+
+
+def _add_mid_term(app: FastAPI, simulation: Simulation, provider: Provider, world: World) -> None:
+    def add_one(
+        path: str, operation: str, regions: Collection[str], item: Callable[[int, datetime, str], dict[str, object]]
+    ) -> None:
+        @app.get(f"{_MID_TERM}/{path}")
+        async def mid_term(request: Request, serviceKey: ServiceKey = None) -> Response:
+            """What an issue says of a region: one item."""
+            asked = request.query_params
+            as_json = asked.get("dataType", "XML").upper() == "JSON"
+            region, told = asked.get("regId", ""), asked.get("tmFc", "")
+
+            def body() -> Body:
+                if not region or not told:
+                    return error("11", as_json=as_json)
+                if (issued := data_go_kr.moment(told)) is None:
+                    return error("10", as_json=as_json)
+                there = _is_there(simulation, kma.MID, issued, simulation.chosen.forecasts.mid_days)
+                if region not in regions or not there:
+                    return error("03", as_json=as_json, message=envelopes.NO_DATA)
+                message, items = envelopes.NORMAL_SERVICE, [item(world.seed, issued, region)]
+                return Body(
+                    envelopes.page(items, 1, 10, 1, as_json=as_json, bare=False, message=message), as_json=as_json
+                )
+
+            return await simulation.answer(provider, operation, serviceKey, f"{region}|{told}", body)
+
+    add_one("getMidTa", "forecast_temperature", ("11H10701", "11H10603"), forecasts.temperatures)
+    add_one("getMidLandFcst", "forecast_land", ("11H10000",), forecasts.lands)
+
+
+def _is_there(simulation: Simulation, term: kma.Term, issued: datetime, days: float) -> bool:
+    """Whether there was such an issue, and it can be read now: neither too early nor too late."""
+    age = simulation.now() - issued
+    return term.is_issued(issued) and _READABLE_AFTER <= age <= timedelta(days=days)
 
 
 def _add_buildings(app: FastAPI, simulation: Simulation, provider: Provider, world: World) -> None:

@@ -308,4 +308,4 @@ def weather_page(
     begin = first + timedelta(days=(number - 1) * rows)
     end = min(last, begin + timedelta(days=rows - 1))
     items = [weather_item(day) for day in world.weather(begin, end)]
-    return envelopes.page(items, number, rows, total, as_json=as_json, bare=False, message="NORMAL_SERVICE")
+    return envelopes.page(items, number, rows, total, as_json=as_json, bare=False, message=envelopes.NORMAL_SERVICE)

@@ -15,7 +15,7 @@ from jobs.flow.emitted import row, row_type
 from jobs.rules.events import lookups, rows
 from jobs.rules.events.changes import place_of, step
 from jobs.rules.events.event import Event
-from jobs.rules.events.lookups import Trip
+from jobs.rules.events.lookups import Nearest, Trip
 
 # What goes out on the side, and its rows.
 OF_EVENT = {
@@ -72,6 +72,7 @@ class PerEvent(KeyedProcessFunction):
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Find the state and the counters."""
+        self._nearest = Nearest(self._airports)
         # The event as a plain tuple, and when to forget it.
         self._known: ValueState = runtime_context.get_state(ValueStateDescriptor("known", Types.PICKLED_BYTE_ARRAY()))
         metrics = runtime_context.get_metrics_group().add_group("citystream")
@@ -97,7 +98,7 @@ class PerEvent(KeyedProcessFunction):
 
         # The day of the record and not of the clock: a replay tells the same.
         today = datetime.fromtimestamp(at / 1000, UTC).date()
-        airport = lookups.nearest(self._airports, seen)
+        airport = self._nearest(seen)
         yield LATEST, row(rows.latest(this, place_of(seen), airport.code if airport else None))
         if changed := rows.changed(this, at):
             yield CHANGED, row(changed)
@@ -105,7 +106,7 @@ class PerEvent(KeyedProcessFunction):
             yield SPEND, row(added)
         for calls in rows.naive(*(self._naive(each, today) for each in (seen, known))):
             yield NAIVE, row(calls)
-        for asked in rows.asked(lookups.needed(this.update_type, seen, self._airports, self._trip, today)):
+        for asked in rows.asked(lookups.needed(this.update_type, seen, self._nearest, self._trip, today)):
             yield ASKED, row(asked)
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Any]:
@@ -116,7 +117,7 @@ class PerEvent(KeyedProcessFunction):
         yield from ()
 
     def _naive(self, event: Event | None, today: date) -> Counter[tuple[str, date]]:
-        return lookups.naive(event, self._airports, self._trip, self._calls_per_place, today)
+        return lookups.naive(event, self._nearest, self._trip, self._calls_per_place, today)
 
 
 def _over_at(event: Event) -> int:

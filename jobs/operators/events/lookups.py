@@ -4,7 +4,6 @@ Each question is put once, whichever event needs it, and its answer is kept for 
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -14,18 +13,17 @@ from pyflink.datastream import DataStream
 from pyflink.table import StreamTableEnvironment
 
 from apis import google_places, overpass
-from apis.client import Client, GivenUpError, NotYetError, Patience
+from apis.client import GivenUpError, NotYetError, Patience
 from apis.duffel import endpoint as flights_endpoint
 from apis.duffel import flights_of_day
 from apis.endpoints import Call, Endpoint
 from apis.kept import KeptAnswers
 from apis.places import Provider, Spot
-from apis.quota import PostgresQuotas
 from conf.airports import Airport, distance_km
 from conf.settings import LookUps, Settings
 from jobs.flow.datastreams import rows, sql_pairs
 from jobs.flow.emitted import row, row_type
-from jobs.flow.lookups import Answered, Connect, Pace, look_up
+from jobs.flow.lookups import Answered, Caller, Connect, Pace, look_up
 from jobs.flow.totals import first_per_key
 from jobs.rules.events.lookups import FLIGHTS, PLACES
 from jobs.rules.events.rows import FlightOffer, NearbyPlace
@@ -92,24 +90,28 @@ def flights(
     return _look_up(tables, FLIGHTS, connect, answered, chosen, holds_days, FlightOffer, name=name)
 
 
-class Asking:
+class Asking(Caller):
     """An operation that questions are put to; see `jobs.flow.lookups.Service`.
 
     Args:
-        endpoint: the operation of an API, with this subtask's share of the rate.
         calls: those that a question takes.
-        patience: how a call is tried.
         holds: for how long an answer is kept.
-        url: the database where calls are counted and answers kept, as a libpq URL.
+        endpoint, patience, url, rate_per_second: as `Caller`; answers are kept in that database, too.
     """
 
-    def __init__(self, endpoint: Endpoint[Any], calls: Calls, patience: Patience, holds: timedelta, url: str) -> None:
-        self._endpoint = endpoint
+    def __init__(
+        self,
+        calls: Calls,
+        holds: timedelta,
+        endpoint: Endpoint[Any],
+        patience: Patience,
+        url: str,
+        rate_per_second: float,
+    ) -> None:
+        super().__init__(endpoint, patience, url, rate_per_second)
         self._calls = calls
         self._holds = holds
-        self._quotas = PostgresQuotas(url)
         self._kept = KeptAnswers(url, f"{endpoint.name} {endpoint.api.name}")
-        self._client = Client(patience, self._quotas)
 
     async def ask(self, key: str) -> tuple[int, Sequence[Sequence[Any]]]:
         """When it was answered (ms), and all that the calls found, as plain values that JSON holds.
@@ -138,8 +140,7 @@ class Asking:
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._client.close()
-        self._quotas.close()
+        await super().close()
         self._kept.close()
 
 
@@ -152,13 +153,7 @@ def _connect(endpoint: Endpoint[Any], calls: Calls, chosen: LookUps, holds: time
         malformed_attempts=shared.malformed_attempts,
         concurrency=chosen.concurrency,
     )
-    url = settings.postgres.url.get_secret_value()
-
-    def connect(rate_per_second: float) -> Asking:
-        api = replace(endpoint.api, rate_per_second=rate_per_second)
-        return Asking(replace(endpoint, api=api), calls, patience, holds, url)
-
-    return connect
+    return partial(Asking, calls, holds, endpoint, patience, settings.postgres.url.get_secret_value())
 
 
 def _look_up(

@@ -1,5 +1,6 @@
 """Apartment complexes, as the poller describes them from K-apt's list and basis."""
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -67,6 +68,33 @@ def parse(key: str | None, value: bytes | None, at: int) -> Complex:
     if (found.lat is None) != (found.lon is None):
         raise RejectedError(Reason.MISSING_FIELD, "lat" if found.lat is None else "lon")
     return found
+
+
+def located(
+    complex_id: str, content: str, at: int, position: tuple[float, float] | None
+) -> tuple[str, str, int] | None:
+    """The record that tells of a complex's position besides: its key, value, and timestamp in ms.
+
+    Its timestamp is a millisecond behind that of the record without: it replaces that one, and no later one.
+
+    Args:
+        complex_id: the record's key.
+        content: its value.
+        at: its timestamp.
+        position: latitude and longitude.
+
+    Returns:
+        None where the position is not known, or what comes of it would break a rule.
+    """
+    if position is None:
+        return None
+    record = {**json.loads(content), "lat": position[0], "lon": position[1]}
+    value = json.dumps(record, ensure_ascii=False)
+    try:
+        parse(complex_id, value.encode("utf-8", "surrogatepass"), at + 1)
+    except RejectedError:
+        return None
+    return complex_id, value, at + 1
 
 
 def _degrees(record: Fields, name: str, bounds: tuple[float, float]) -> float | None:

@@ -4,8 +4,9 @@ What is asked is named by what it depends on, a place or an airport pair and day
 one hall, or in one city on the same days, need it once, and so does an event that moved to a day that was asked for.
 """
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+import functools
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ WIDE = frozenset({"county", "region", "country"})
 # The operations by which quotas, and the view `api_calls`, count what is looked up.
 PLACES, FLIGHTS = "places", "flights"
 _DAY = timedelta(days=1)
+_MOST_POSITIONS = 10_000
 
 
 class Flight(NamedTuple):
@@ -55,17 +57,35 @@ class Trip(NamedTuple):
     ahead: int = 330
 
 
-def nearest(airports: Sequence[Airport], event: Event) -> Airport | None:
-    """The nearest airport in the event's country, or anywhere where the country is not known."""
-    if event.lat is None or event.lon is None:
-        return None
-    there = [each for each in airports if event.country in (None, each.country)]
-    lat, lon = event.lat, event.lon
-    # The code decides between two that are equally near, so that every run finds the same.
-    return min(there, key=lambda each: (distance_km((lat, lon), (each.lat, each.lon)), each.code), default=None)
+class Nearest:
+    """The nearest airport in an event's country, or anywhere where the country is not known; None: it is nowhere.
+
+    The newest positions are remembered: an event asks several times for its own, and so do all events in one hall.
+
+    Args:
+        airports: all there are.
+    """
+
+    def __init__(self, airports: Iterable[Airport]) -> None:
+        self._in: dict[str | None, list[Airport]] = defaultdict(list)
+        for airport in airports:
+            self._in[airport.country].append(airport)
+            self._in[None].append(airport)
+        self._at = functools.lru_cache(maxsize=_MOST_POSITIONS)(self._find)
+
+    def __call__(self, event: Event) -> Airport | None:
+        """That of an event."""
+        if event.lat is None or event.lon is None:
+            return None
+        return self._at(event.country, event.lat, event.lon)
+
+    def _find(self, country: str | None, lat: float, lon: float) -> Airport | None:
+        there = self._in.get(country, ())
+        # The code decides between two that are equally near, so that every run finds the same.
+        return min(there, key=lambda each: (distance_km((lat, lon), (each.lat, each.lon)), each.code), default=None)
 
 
-def needed(kind: UpdateType, event: Event, airports: Sequence[Airport], trip: Trip, today: date) -> Needed:
+def needed(kind: UpdateType, event: Event, nearest: Nearest, trip: Trip, today: date) -> Needed:
     """What has to be looked up for a version; nothing, unless it is new or moved, somewhere, and not over.
 
     All that the event needs is named, also what an earlier version needed: what was asked is known by its own name.
@@ -73,21 +93,21 @@ def needed(kind: UpdateType, event: Event, airports: Sequence[Airport], trip: Tr
     Args:
         kind: what kind of change it is.
         event: the version.
-        airports: all there are.
+        nearest: finds its airport.
         trip: when one would fly.
         today: nobody goes there, or flies, before it.
     """
     days = _days_of(event)
     if kind not in (UpdateType.MOVED, UpdateType.NEW) or event.scope in WIDE or (days and days[1] < today):
         return Needed(None, None, ())
-    airport = nearest(airports, event)
+    airport = nearest(event)
     flights = _flights(event, airport, trip)
     offered = (flight for flight in flights if today <= date.fromisoformat(flight.day) <= today + _ahead(trip))
     return Needed(place_of(event), airport.code if airport else None, tuple(offered))
 
 
 def naive(
-    event: Event | None, airports: Sequence[Airport], trip: Trip, calls_per_place: int, since: date
+    event: Event | None, nearest: Nearest, trip: Trip, calls_per_place: int, since: date
 ) -> Counter[tuple[str, date]]:
     """What a pull without memory would ask for an event: every day until it is over, everything once more.
 
@@ -109,7 +129,7 @@ def naive(
 
     if place_of(event):
         asked(PLACES, since, days[1], calls_per_place)
-    for flight in _flights(event, nearest(airports, event), trip):
+    for flight in _flights(event, nearest(event), trip):
         day = date.fromisoformat(flight.day)
         asked(FLIGHTS, max(since, day - _ahead(trip)), day)
     return more

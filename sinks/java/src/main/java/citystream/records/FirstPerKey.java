@@ -1,8 +1,7 @@
 package citystream.records;
 
-import java.time.Duration;
+import citystream.state.TimeToLive;
 import org.apache.flink.api.common.functions.OpenContext;
-import org.apache.flink.api.common.state.StateTtlConfig;
 import org.apache.flink.api.common.state.ValueState;
 import org.apache.flink.api.common.state.ValueStateDescriptor;
 import org.apache.flink.api.common.typeinfo.Types;
@@ -31,23 +30,13 @@ public final class FirstPerKey extends KeyedProcessFunction<StringData, RowData,
     private transient Counter duplicates;
 
     public FirstPerKey(long ttlMillis) {
-        if (ttlMillis <= 0) {
-            throw new IllegalArgumentException("The time to live must be positive, not " + ttlMillis + " ms");
-        }
-        this.ttlMillis = ttlMillis;
+        this.ttlMillis = TimeToLive.positive(ttlMillis);
     }
 
     @Override
     public void open(OpenContext context) {
         ValueStateDescriptor<Boolean> descriptor = new ValueStateDescriptor<>("seen", Types.BOOLEAN);
-        descriptor.enableTimeToLive(StateTtlConfig.newBuilder(Duration.ofMillis(ttlMillis))
-                .updateTtlOnCreateAndWrite()
-                .neverReturnExpired()
-                // Heap: two entries looked at per access outpace the one that an access may add.
-                .cleanupIncrementally(2, false)
-                // RocksDB: in compaction, asking for the time once per so many entries.
-                .cleanupInRocksdbCompactFilter(10_000)
-                .build());
+        descriptor.enableTimeToLive(TimeToLive.of(ttlMillis));
         seen = getRuntimeContext().getState(descriptor);
         duplicates = getRuntimeContext().getMetricGroup().addGroup("citystream").counter("duplicates");
     }

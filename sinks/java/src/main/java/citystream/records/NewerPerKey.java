@@ -1,8 +1,7 @@
 package citystream.records;
 
-import java.time.Duration;
+import citystream.state.TimeToLive;
 import org.apache.flink.api.common.functions.OpenContext;
-import org.apache.flink.api.common.state.StateTtlConfig;
 import org.apache.flink.api.common.state.ValueState;
 import org.apache.flink.api.common.state.ValueStateDescriptor;
 import org.apache.flink.api.common.typeinfo.Types;
@@ -33,22 +32,14 @@ public final class NewerPerKey extends KeyedProcessFunction<StringData, RowData,
 
     /** @param timeIndex a TIMESTAMP_LTZ(3) column */
     public NewerPerKey(int timeIndex, long ttlMillis) {
-        if (ttlMillis <= 0) {
-            throw new IllegalArgumentException("The time to live must be positive, not " + ttlMillis + " ms");
-        }
         this.timeIndex = timeIndex;
-        this.ttlMillis = ttlMillis;
+        this.ttlMillis = TimeToLive.positive(ttlMillis);
     }
 
     @Override
     public void open(OpenContext context) {
         ValueStateDescriptor<Long> descriptor = new ValueStateDescriptor<>("newest", Types.LONG);
-        descriptor.enableTimeToLive(StateTtlConfig.newBuilder(Duration.ofMillis(ttlMillis))
-                .updateTtlOnCreateAndWrite()
-                .neverReturnExpired()
-                .cleanupIncrementally(2, false)
-                .cleanupInRocksdbCompactFilter(10_000)
-                .build());
+        descriptor.enableTimeToLive(TimeToLive.of(ttlMillis));
         newest = getRuntimeContext().getState(descriptor);
         unchanged = getRuntimeContext().getMetricGroup().addGroup("citystream").counter("unchanged");
     }

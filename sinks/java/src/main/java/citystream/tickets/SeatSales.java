@@ -1,6 +1,6 @@
 package citystream.tickets;
 
-import java.time.Duration;
+import citystream.state.TimeToLive;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -8,7 +8,6 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.apache.flink.api.common.functions.OpenContext;
-import org.apache.flink.api.common.state.StateTtlConfig;
 import org.apache.flink.api.common.state.ValueState;
 import org.apache.flink.api.common.state.ValueStateDescriptor;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
@@ -97,27 +96,19 @@ public final class SeatSales extends KeyedProcessFunction<RowData, RowData, RowD
      * @param ttlMillis how long after its last event a seat is forgotten
      */
     public SeatSales(int saleIndex, int ticketIndex, int atIndex, int writtenIndex, int venueIndex, long ttlMillis) {
-        if (ttlMillis <= 0) {
-            throw new IllegalArgumentException("The time to live must be positive, not " + ttlMillis + " ms");
-        }
         this.saleIndex = saleIndex;
         this.ticketIndex = ticketIndex;
         this.atIndex = atIndex;
         this.writtenIndex = writtenIndex;
         this.venueIndex = venueIndex;
-        this.ttlMillis = ttlMillis;
+        this.ttlMillis = TimeToLive.positive(ttlMillis);
     }
 
     @Override
     public void open(OpenContext context) {
         ValueStateDescriptor<Map<String, Ticket>> descriptor =
                 new ValueStateDescriptor<>("tickets", Types.MAP(Types.STRING, Types.POJO(Ticket.class)));
-        descriptor.enableTimeToLive(StateTtlConfig.newBuilder(Duration.ofMillis(ttlMillis))
-                .updateTtlOnCreateAndWrite()
-                .neverReturnExpired()
-                .cleanupIncrementally(2, false)
-                .cleanupInRocksdbCompactFilter(10_000)
-                .build());
+        descriptor.enableTimeToLive(TimeToLive.of(ttlMillis));
         tickets = getRuntimeContext().getState(descriptor);
     }
 

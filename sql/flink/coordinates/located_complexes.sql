@@ -1,0 +1,1 @@
+SELECT complex_id, content, fetched_ms FROM located_complexes
