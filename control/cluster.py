@@ -107,7 +107,7 @@ class Cluster:
     def all_tasks_running(self, job: str) -> bool:
         """Whether every subtask of the job runs."""
         vertices = self._call("GET", f"/jobs/{job}")["vertices"]
-        return all(vertex["tasks"]["RUNNING"] == vertex["parallelism"] for vertex in vertices)
+        return bool(vertices) and all(vertex["tasks"]["RUNNING"] == vertex["parallelism"] for vertex in vertices)
 
     def vertices(self, job: str) -> dict[str, str]:
         """The ids of a job's vertices, by name."""
@@ -124,9 +124,15 @@ class Cluster:
     def last_failure(self, job: str) -> str | None:
         """The innermost cause of the job's last failure, in one line."""
         root = self._call("GET", f"/jobs/{job}/exceptions?maxExceptions=1")["exceptionHistory"]["entries"]
-        if not root:
+        if root:
+            trace = root[0]["stacktrace"]
+        else:
+            # The adaptive scheduler has no history of a job that it could not even lay out.
+            ended = self._call("GET", f"/jobs/{job}/execution-result").get("job-execution-result") or {}
+            trace = (ended.get("failure-cause") or {}).get("stack-trace")
+        if not trace:
             return None
-        lines = str(root[0]["stacktrace"]).splitlines()
+        lines = str(trace).splitlines()
         causes = [line.removeprefix("Caused by: ") for line in lines if line.startswith("Caused by: ")]
         return (causes or lines)[-1 if causes else 0]
 

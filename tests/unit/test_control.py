@@ -65,6 +65,25 @@ def test_what_answers_but_is_no_cluster_is_named() -> None:
         Cluster(url).overview()
 
 
+def test_why_a_job_failed_that_was_never_laid_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The adaptive scheduler has no history, and no vertices, of one whose savepoint is missing."""
+    trace = (
+        "java.util.concurrent.CompletionException: x\n\tat a.B\nCaused by: java.io.FileNotFoundException: gone\n\tat c"
+    )
+    answers = {
+        "/jobs/1/exceptions?maxExceptions=1": {"exceptionHistory": {"entries": [], "truncated": False}},
+        "/jobs/1/execution-result": {"job-execution-result": {"failure-cause": {"stack-trace": trace}}},
+        "/jobs/2/exceptions?maxExceptions=1": {"exceptionHistory": {"entries": [], "truncated": False}},
+        "/jobs/2/execution-result": {"status": {"id": "IN_PROGRESS"}},
+        "/jobs/1": {"vertices": []},
+    }
+    monkeypatch.setattr(Cluster, "_call", lambda _, __, path: answers[path])
+    cluster = Cluster("http://nowhere")
+    assert cluster.last_failure("1") == "java.io.FileNotFoundException: gone"
+    assert cluster.last_failure("2") is None
+    assert not cluster.all_tasks_running("1")
+
+
 def letter(offset: int | None, reason: str = "not-json") -> SimpleNamespace:
     value = {
         "reason": reason,
