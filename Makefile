@@ -198,6 +198,10 @@ demo: install ## All of it: stack, job, orders, after a minute the reconciliatio
 vendor: $(INSTALLED) ## Fetch the libraries of the board's pages anew with npm, at the versions of board/vendor.py
 	@$(BIN)/python -m board.vendor
 
+.PHONY: pictures
+pictures: $(INSTALLED_DEV) ## Take pictures of the board for the docs, of a stack that runs (`make demo`)
+	@$(BIN)/python -m tests.pictures
+
 .PHONY: dashboard
 dashboard: $(INSTALLED) ## Build Grafana's dashboard from conf/grafana/citystream.yaml
 	@$(BIN)/python -m monitoring.dashboard
