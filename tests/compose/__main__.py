@@ -187,11 +187,14 @@ def well(system: System) -> bool:
 
 
 def grows(system: System, *names: str) -> Callable[[], bool]:
-    """Whether these counts are above what they are now."""
-    before = system.counts()
+    """Whether these counts are above what they were when first asked."""
+    before: dict[str, int] = {}
 
     def above() -> bool:
         now = system.counts()
+        # Asked here for the first time, too, since `wait` asks a server that is slow again.
+        if not before:
+            before.update(now)
         return all(now[name] > before[name] for name in names)
 
     return above
@@ -248,7 +251,7 @@ def check(system: System, engine: Engine) -> None:
         "kafka_brokers == 3",
         "pg_up == 1",
         "elasticsearch_cluster_health_up == 1",
-        "flink_jobmanager_numRunningJobs == 2",
+        f"flink_jobmanager_numRunningJobs == {len(JOBS)}",
     ):
         query = f"/api/v1/query?query={urllib.request.quote(metric)}"
         wait(metric, 90, lambda query=query: bool(system.get("prometheus", query)["data"]["result"]))
@@ -306,6 +309,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.compose", description=__doc__)
     parser.add_argument("--keep", action="store_true", help="keep the images in .stack-compose for the next run")
     options = parser.parse_args()
+    # Nothing is left behind by one that is told to end, either.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         require()
         with Engine(ROOT / ".stack-compose", keep=options.keep) as engine:
