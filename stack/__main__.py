@@ -31,6 +31,8 @@ _TAIL = 200
 _TAIL_OF_EACH = 10
 
 console = Console(highlight=False, soft_wrap=True)
+# For tables: a name that is cut says nothing, and a pipe has no width, so rather a line that wraps.
+wide = Console(highlight=False, soft_wrap=True, width=200)
 
 
 class Progress:
@@ -113,7 +115,7 @@ def status(stack: LocalStack, arguments: argparse.Namespace) -> int:
         return as_json(stack)
     if not arguments.watch:
         code, shown = screen(stack)
-        console.print(shown)
+        wide.print(shown)
         return code
     with Live(console=console, screen=console.is_terminal, auto_refresh=False) as live:
         while True:

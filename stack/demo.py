@@ -24,6 +24,7 @@ from control.reconcile import reconcilable
 from sinks import postgres, prepare
 from stack import reconcile
 from stack.__main__ import main as stack_command
+from stack.__main__ import wide
 from stack.layout import Layout
 from stack.lifecycle import LocalStack
 from stack.servers import feed
@@ -139,7 +140,7 @@ def demo(name: str, seconds: float) -> int:
         report = reconcile.reconcile(settings, name, wait=60)
     for title, table in highlights(settings):
         console.rule(title, align="left")
-        console.print(table)
+        wide.print(table)
     where_to_look(settings, name)
     return 0 if report.agrees else 1
 
