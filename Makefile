@@ -116,7 +116,7 @@ restart: $(INSTALLED) ## Restart one server and wait until it answers; SERVICE=t
 
 .PHONY: workers
 workers: $(INSTALLED) ## Add or remove TaskManagers while all goes on; N=3
-	@$(BIN)/python -m stack workers $(N)
+	@$(BIN)/python -m stack workers $(or $(N),$(error How many TaskManagers? `make workers N=3`))
 
 .PHONY: doctor
 doctor: $(INSTALLED) ## Check machine, servers, what `prepare` made, and jobs; a fix per finding
@@ -142,7 +142,7 @@ resume: install ## Resume a job from its latest savepoint or checkpoint; JOB=del
 
 .PHONY: scale
 scale: $(INSTALLED) ## Give a running job another parallelism, without a savepoint; JOB=tickets PARALLELISM=4
-	@$(BIN)/python -m stack.control scale $(JOB) $(PARALLELISM)
+	@$(BIN)/python -m stack.control scale $(JOB) $(or $(PARALLELISM),$(error How wide? `make scale JOB=$(JOB) PARALLELISM=4`))
 
 .PHONY: autoscale
 autoscale: $(INSTALLED) ## Rescale a job by its lag and how busy it is, until Ctrl-C; JOB=tickets ARGS=--dry-run
@@ -182,7 +182,7 @@ reconcile: $(INSTALLED) ## Compare topics, ledgers, totals, documents; JOB=deliv
 
 .PHONY: redrive
 redrive: $(INSTALLED) ## Send dead letters back, each once; TOPIC=deliveries.dead-letters ARGS="--reason wrong-type --dry-run"
-	@$(BIN)/python -m stack.redrive $(TOPIC) $(ARGS)
+	@$(BIN)/python -m stack.redrive $(or $(TOPIC),$(error Which letters? `make redrive TOPIC=deliveries.dead-letters`)) $(ARGS)
 
 .PHONY: kibana
 kibana: $(INSTALLED) ## Import maps and dashboards into a Kibana; URL=http://localhost:5601

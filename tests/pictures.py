@@ -104,11 +104,17 @@ def main(arguments: list[str] | None = None) -> int:
     if chromium is None:
         message = "Chromium is missing: apt install chromium."
         raise CitystreamError(message)
+    url = load().board.url
+    try:
+        httpx.get(f"{url}/health", timeout=30)
+    except httpx.TransportError:
+        message = f"No board answers at {url}: `make demo` starts one."
+        raise CitystreamError(message) from None
     FOLDER.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         for name in names:
-            found = take(browser, load().board.url, PICTURES[name])
+            found = take(browser, url, PICTURES[name])
             (FOLDER / f"{name}.webp").write_bytes(found)
             print(f"{name}.webp: {len(found) // 1024} KiB")
         browser.close()

@@ -17,6 +17,8 @@ NOT_WALKED = {"simulate", "dashboard", "vendor"}
 # What they do where there is no stack is to bring one up.
 BRING_UP = {"up", "demo", "bench"}
 
+WITH = ("SERVICE=taskmanager-1", "N=3", "PARALLELISM=4", "TOPIC=deliveries.dead-letters")
+
 pytestmark = pytest.mark.timeout(600)
 
 
@@ -25,7 +27,7 @@ def commands() -> dict[str, list[str]]:
     targets = re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     found: dict[str, list[str]] = {}
     for target in targets:
-        make = ["make", "--dry-run", target, "SERVICE=taskmanager-1"]
+        make = ["make", "--dry-run", target, *WITH]
         # As if no make ran the tests.
         plain = {name: value for name, value in os.environ.items() if "MAKE" not in name}
         done = subprocess.run(make, cwd=ROOT, env=plain, text=True, capture_output=True, check=True)
