@@ -162,7 +162,8 @@ def test_repair_gives_a_new_verdict(settings: Settings, capsys: pytest.CaptureFi
 
 def test_it_knows_no_stream(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     ledger = Ledger("rides", ("ride",), "at", {"rides": "1", "metres": "km * 1000"})
-    made_up = Stream(JOB, (JOB,), ledger, (Total("rides_per_zone", "zone", "minute"), Total("rides_per_day")))
+    totals = (Total("rides_per_zone", "zone", "minute"), Total("rides_per_day"))
+    made_up = Stream(JOB, (JOB,), ledger=ledger, totals=totals)
     monkeypatch.setitem(STREAMS, JOB, made_up)
     execute(
         settings,
