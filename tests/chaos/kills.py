@@ -93,7 +93,7 @@ def _processes(settings: Settings, names: Iterable[str]) -> list[psutil.Process]
 
 def _answers(settings: Settings) -> bool:
     try:
-        postgres.connect(settings).close()
+        with postgres.connect(settings):
+            return True
     except (NotReadyError, psycopg2.Error):
         return False
-    return True
