@@ -7,7 +7,7 @@ from datetime import datetime
 from apis import kma
 from apis.answers import Flaw, UnreadableError
 from apis.calendar import KOREA
-from apis.client import Client, Clock, Fetched, GivenUpError
+from apis.client import Client, Fetched, GivenUpError
 from apis.data_go_kr import Answer, Item
 from apis.endpoints import Call
 from apis.kma import SHORT, Announced, Term
@@ -25,7 +25,6 @@ class Forecasts:
         calls: The operations.
         client: Makes them.
         state: What is known, and the spool.
-        clock: The time.
         chosen: Where stations are.
         send: Takes messages from the spool.
     """
@@ -35,14 +34,12 @@ class Forecasts:
         calls: Calls,
         client: Client,
         state: State,
-        clock: Clock,
         chosen: Pollers,
         send: Callable[[Sequence[Message]], None],
     ) -> None:
         self._calls = calls
         self._client = client
         self._state = state
-        self._clock = clock
         self._chosen = chosen
         self._send = send
 

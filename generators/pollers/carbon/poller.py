@@ -123,7 +123,7 @@ class Poller(poller.Poller):
 
     async def _work_off_forecasts(self) -> None:
         wanted = self._issues()
-        forecasts = Forecasts(self.calls, self._client, self._state, self._clock, self._chosen, self._send)
+        forecasts = Forecasts(self.calls, self._client, self._state, self._chosen, self._send)
         await self.engine.work_off("forecasts", wanted, forecasts.fetch, lambda issue: messages.issue_key(*issue[::2]))
 
     def _issues(self) -> list[Issue]:
