@@ -109,10 +109,14 @@ class Regions:
         if alike:
             agrees = alike[0][of_region] == alike[1][of_point]
             of_point, of_region = of_point[agrees], of_region[agrees]
-        ways = shapely.get_coordinates(shapely.shortest_line(points[of_point], tree.geometries[of_region]))
-        degrees = np.diff(ways.reshape(-1, 2, 2), axis=1)[:, 0]
-        degrees[:, 0] *= np.cos(np.radians(ways[::2, 1]))
-        metres = np.linalg.norm(degrees * _METRES_PER_DEGREE, axis=1)
+        # On a plane in metres around each point: what is nearest in degrees need not be.
+        around = points[of_point]
+        corners, of_corner = shapely.get_coordinates(tree.geometries[of_region], return_index=True)
+        squeeze = _METRES_PER_DEGREE * np.column_stack(
+            (np.cos(np.radians(shapely.get_y(around))), np.ones(len(around)))
+        )
+        flat = (corners - shapely.get_coordinates(around)[of_corner]) * squeeze[of_corner]
+        metres = shapely.distance(shapely.Point(0, 0), shapely.set_coordinates(tree.geometries[of_region], flat))
         # The nearest one comes last, and stays.
         order = np.lexsort((of_region, metres))[::-1]
         order = order[metres[order] <= _GAP_METRES]
