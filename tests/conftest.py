@@ -8,6 +8,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+import yaml
 
 from conf.settings import ADDRESSES
 
@@ -15,11 +16,15 @@ ROOT = Path(__file__).resolve().parent.parent
 # No example fails for being slow: how long it takes says how busy the machine is.
 hypothesis.settings.register_profile("citystream", deadline=None)
 hypothesis.settings.load_profile("citystream")
+# libyaml reads the same ten times faster, and tests read the settings hundreds of times.
+yaml.SafeLoader = yaml.CSafeLoader  # type: ignore[misc]
 SERVICES = {"kafka", "postgres", "elasticsearch", "flink", "chaos"}
 
 # Before anything reads the settings: this suite has ports and data of its own.
 os.environ.setdefault("CITYSTREAM__STACK__DIRECTORY", ".stack-test")
 os.environ.setdefault("CITYSTREAM__STACK__PORT_OFFSET", "1000")
+# Models are small here, and processes many: more threads than processors only wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 # The gateway's JVM, for tests that put a job together without submitting it.
 os.environ["HADOOP_CLASSPATH"] = str(ROOT / "sinks" / "java" / "target" / "citystream-sinks.jar")
 for name in ADDRESSES:

@@ -22,7 +22,7 @@ from jobs.rules.line import Answer
 from tests import monitoring
 from tests.keys import Keys
 
-PACE = Pace(rate_per_second=1_000, concurrency=8, put_off_seconds=1, ttl_days=30)
+PACE = Pace(rate_per_second=1_000, concurrency=8, put_off_seconds=0.2, ttl_days=30)
 
 
 class Service:
