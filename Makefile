@@ -189,7 +189,7 @@ kibana: $(INSTALLED) ## Import maps and dashboards into a Kibana; URL=http://loc
 	@$(BIN)/python -m kibana import $(if $(URL),--url $(URL)) $(ARGS)
 
 .PHONY: demo
-demo: install ## All of it: stack, job, orders, after a minute the reconciliation; all goes on running
+demo: install ## All of it: stack, jobs, data of all streams, after a minute the reconciliation; all goes on running
 	@$(BIN)/python -m stack.demo
 
 ##@ Working on Citystream

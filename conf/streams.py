@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 
@@ -57,6 +58,7 @@ class Stream:
         windows: what is summed in windows of event time, into PostgreSQL alone.
         indices: what it writes to Elasticsearch, besides its totals.
         feed: the module that fills the topics, as `python -m` takes it.
+        sample: what fills them with a little, once, as `python -m` takes it, where the feed is not one of events.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Stream:
     windows: tuple[Total, ...] = ()
     indices: tuple[str, ...] = ()
     feed: str | None = None
+    sample: tuple[str, ...] = ()
 
     @property
     def sums(self) -> tuple[Total, ...]:
@@ -98,6 +101,7 @@ CARBON = Stream(
     topics=("complexes", "energy.usage", "energy.buildings", "weather.daily", "weather.forecast"),
     indices=("carbon",),
     feed="generators.pollers.carbon",
+    sample=("generators.pollers.carbon", "backfill", "--months=3", "--no-wait"),
 )
 SALES = Ledger(
     table="tickets",
@@ -118,12 +122,21 @@ TICKETS = Stream(
     indices=("tickets",),
     feed="generators.tickets",
 )
-COORDINATES = Stream(name="coordinates", topics=("coordinates.requests",), borrows=("complexes",))
+COORDINATES = Stream(
+    name="coordinates",
+    topics=("coordinates.requests",),
+    borrows=("complexes",),
+    sample=(
+        *("generators.coordinates", "upload", "--crs=EPSG:4326", "--x=lon", "--y=lat", "--sheet-by=region"),
+        str(Path(__file__).with_name("city") / "complexes.csv"),
+    ),
+)
 EVENTS = Stream(
     name="events",
     topics=("events.raw",),
     indices=("events",),
     feed="generators.pollers.events",
+    sample=("generators.pollers.events", "watch", "--once"),
 )
 
 STREAMS = {stream.name: stream for stream in (DELIVERIES, CARBON, TICKETS, COORDINATES, EVENTS)}

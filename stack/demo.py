@@ -4,6 +4,7 @@ What it shows at the end are the queries of sql/highlights, each with its title 
 """
 
 import contextlib
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from rich.table import Table
 from conf.city.places import districts
 from conf.errors import Parser, command
 from conf.settings import ROOT, Settings, load
-from conf.streams import STREAMS
+from conf.streams import STREAMS, Stream
 from control import jobs, reading
 from control.cluster import Cluster
 from control.facts import facts
@@ -108,15 +109,34 @@ def where_to_look(settings: Settings, name: str) -> None:
 
 
 def beside(settings: Settings, name: str) -> None:
-    """Start the other streams of events, as far as the cluster has slots for their jobs, for the board to show."""
+    """Start the other streams' jobs one after the other, as far as there are slots, and what fills their topics.
+
+    Two cores start one job at a time; topics that are filled once are filled when all jobs run.
+    """
     cluster, supervisor = Cluster(settings.flink.url), LocalStack.of(settings.stack).supervisor
-    for service, stream in feed.FEEDS.items():
+    started = []
+    for stream in STREAMS.values():
         free = int(cluster.overview()["slots-available"])
         if stream.name == name or (cluster.running(stream.name) is None and free < settings.flink.parallelism):
             continue
         with waiting(console, f"Starting the job {stream.name}"):
             jobs.ensure(settings, stream.name, say=console.print)
-        supervisor.start_service(service)
+        if feed.name(stream) in feed.FEEDS:
+            supervisor.start_service(feed.name(stream))
+        started.append(stream)
+    for stream in started:
+        if stream.sample:
+            with waiting(console, f"Filling the topics of {stream.name}"):
+                fill(stream)
+
+
+def fill(stream: Stream) -> None:
+    """Fill a stream's topics with a little; where that fails, say why, and go on."""
+    command = [sys.executable, "-m", *stream.sample]
+    done = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, check=False)
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip().splitlines() or [f"exit code {done.returncode}"]
+        console.print(f"The topics of {stream.name} were not filled: {said[-1]}", markup=False)
 
 
 def demo(name: str, seconds: float) -> int:

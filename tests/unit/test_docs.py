@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel
 
 from conf.settings import ADDRESSES, FILE, Settings
+from tests import pictures
 
 ROOT = Path(__file__).resolve().parents[2]
 # Decision records are history: their links have to lead somewhere, what else they name may be gone.
@@ -220,3 +221,11 @@ def test_every_folder_is_in_the_layout() -> None:
     generated = {"build"} | {folder.name for folder in ROOT.glob("*.egg-info")}
     folders = {file.parent.name for file in ROOT.glob("[!.]*/*") if file.is_file()} - generated
     assert {folder for folder in folders if not re.search(rf"^{folder}/", layout, re.MULTILINE)} == set()
+
+
+def test_pictures_are_shown_and_small() -> None:
+    files = sorted(pictures.FOLDER.iterdir())
+    assert [path.stem for path in files] == sorted(pictures.PICTURES)
+    assert sum(path.stat().st_size for path in files) < 1_500_000
+    shown = (ROOT / "README.md").read_text(encoding="utf-8") + (ROOT / "docs" / "board.md").read_text(encoding="utf-8")
+    assert [path.name for path in files if f"pictures/{path.name})" not in shown] == []
