@@ -549,6 +549,7 @@ class Simulator(_Section):
 
     url: str = Field(pattern=r"^http://")
     seed: int = Field(ge=0)
+    complexes: int = Field(ge=300, le=30_000)
     first_month: date
     today: date | None = None
     service_keys: tuple[str, ...] = Field(min_length=1)

@@ -27,6 +27,7 @@ from conf.city.places import (
     districts,
 )
 from conf.errors import Parser, command
+from generators import naming
 
 COMPLEXES = 300
 
@@ -105,13 +106,6 @@ _GROUNDS = (
 # The boundaries still carry the names these three had before they became towns in 2018.
 _FORMER_NAMES = {"옥포읍": "옥포면", "현풍읍": "현풍면", "유가읍": "유가면"}
 
-_BRANDS = """
-    푸르지오 e편한세상 아이파크 힐스테이트 자이 더샵 롯데캐슬 래미안 화성파크드림 서한이다음 태왕아너스
-    우방아이유쉘 보성타운 청구타운 동서타운 한라하우젠트 코오롱하늘채 삼정그린코아 동일하이빌 서희스타힐스
-    센트레빌 영남네오빌
-"""
-_SUFFIXES = ("", "", "", "1단지", "2단지", "3단지", "센트럴", "리버뷰", "파크", "1차", "2차", "더퍼스트")
-
 
 def _boundaries() -> dict[tuple[str, str], Any]:
     """The polygon of each district and neighbourhood, by boundary code of the district and name ("" for itself)."""
@@ -155,18 +149,14 @@ def _shares(weights: Sequence[int], total: int) -> list[int]:
 def _invent(ground: _Ground, count: int, boundaries: dict[tuple[str, str], Any], first: int) -> Iterator[Complex]:
     """Complexes of one district; the same ones every time."""
     draw = random.Random(f"citystream {ground.code}")
-    neighbourhoods, roads, brands = ground.neighbourhoods.split(), ground.roads.split(), _BRANDS.split()
+    neighbourhoods, roads = ground.neighbourhoods.split(), ground.roads.split()
     names: set[str] = set()
     for number in range(count):
         neighbourhood = neighbourhoods[number % len(neighbourhoods)]
         town, _, village = neighbourhood.partition("/")
         boundary = "/".join(filter(None, (_FORMER_NAMES.get(town, town), village)))
         lat, lon = _point_in(boundaries[ground.boundary_code or ground.code, boundary], draw)
-        place = (village or town).rstrip("0123456789가")
-        place = place[:-1] if len(place) > 2 else place
-        name = f"{place}{draw.choice(brands)}"
-        while name in names:
-            name = f"{place}{draw.choice(brands)}{draw.choice(_SUFFIXES)}"
+        name = naming.name(naming.stem(village or town), names, draw)
         names.add(name)
         street = f"{town} " if village else ""
         yield Complex(
@@ -177,8 +167,7 @@ def _invent(ground: _Ground, count: int, boundaries: dict[tuple[str, str], Any],
             address=f"대구광역시 {ground.name} {street}{draw.choice(roads)} {draw.randint(3, 480)}",
             lat=lat,
             lon=lon,
-            # Most complexes are small, a few are towns of their own.
-            households=min(3000, max(150, round(draw.lognormvariate(6.2, 0.65)))),
+            households=naming.households(draw),
         )
 
 

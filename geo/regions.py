@@ -81,6 +81,11 @@ class Regions:
         """The region of each point."""
         return [self.listed[place] if place >= 0 else None for place in self.find(lon, lat).tolist()]
 
+    def boundary(self, place: int) -> shapely.Geometry:
+        """The boundary of the region at a place in `listed`, in WGS84 degrees."""
+        towns = self._towns.geometries
+        return towns[place] if place < len(towns) else self._villages.geometries[place - len(towns)]
+
     def log_density(self, found: NDArray[np.int64]) -> NDArray[np.float64]:
         """How likely an address is at points of these regions, up to a constant, as a logarithm.
 

@@ -193,7 +193,7 @@ class TestAPoorCity:
         assert gunwi == {"27720", "47720"}
         assert all(codes[p.complex_id] == parcels.legal_dong(p) for p in PLACES if p.region != "27720")
         # The list has the new one, or it would not be listed under Daegu.
-        assert {item["bjdCode"][:2] for item in services.listed("27")} == {"27"}
+        assert {services.list_item(place)["bjdCode"][:2] for place in services.listed(POOR, "27")} == {"27"}
 
 
 def metered(place: places.Complex, month: date, item: Metered, world: World = POOR) -> list[envelopes.Item]:

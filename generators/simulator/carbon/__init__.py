@@ -46,9 +46,9 @@ class Correction(BaseModel):
 def add(app: FastAPI, simulation: Simulation) -> None:
     """Add the services to the application."""
     world = World.of(simulation.chosen)
-    places, provider = services.places(), data_go_kr.provider(simulation.chosen)
-    _add_list(app, simulation, provider)
-    _add_items(app, simulation, provider, world, places)
+    provider = data_go_kr.provider(simulation.chosen)
+    _add_list(app, simulation, provider, world)
+    _add_items(app, simulation, provider, world)
     _add_weather(app, simulation, provider, world)
     _add_short_term(app, simulation, provider, world)
     _add_mid_term(app, simulation, provider, world)
@@ -58,14 +58,14 @@ def add(app: FastAPI, simulation: Simulation) -> None:
     @app.post("/simulator/corrections")
     async def correct(correction: Correction) -> Correction:
         """Change a month of a complex."""
-        if correction.complex_id not in places or correction.month.day != 1:
+        if correction.complex_id not in world.by_id or correction.month.day != 1:
             raise HTTPException(422, "complex_id has to be one that is listed, month the first day of a month")
         corrections = world.corrections if correction.service == "k-apt" else world.metered_corrections
         corrections[correction.complex_id, correction.month] = correction.factor
         return correction
 
 
-def _add_list(app: FastAPI, simulation: Simulation, provider: Provider) -> None:
+def _add_list(app: FastAPI, simulation: Simulation, provider: Provider, world: World) -> None:
     def add_one(name: str, parameter: str) -> None:
         @app.get(f"{_LIST}/{name}")
         async def complexes(
@@ -73,14 +73,14 @@ def _add_list(app: FastAPI, simulation: Simulation, provider: Provider) -> None:
         ) -> Response:
             """One page of the list of complexes."""
             as_json = _is_json(request)
-            prefix = request.query_params.get(parameter, "") if parameter else "27"
+            prefix = request.query_params.get(parameter, "") if parameter else ""
 
             def page(number: int) -> Body:
-                if not prefix:
+                if parameter and not prefix:
                     return error("11", as_json=as_json)
-                items = services.listed(prefix, simulation.gateway.trouble.unlisted)
-                part = items[(number - 1) * numOfRows : number * numOfRows]
-                content = envelopes.page(part, pageNo, numOfRows, len(items), as_json=as_json, bare=True)
+                found = services.listed(world, prefix, simulation.gateway.trouble.unlisted)
+                part = [services.list_item(place) for place in found[(number - 1) * numOfRows : number * numOfRows]]
+                content = envelopes.page(part, pageNo, numOfRows, len(found), as_json=as_json, bare=True)
                 return Body(content, as_json=as_json)
 
             return await simulation.answer(
@@ -96,9 +96,7 @@ def _add_list(app: FastAPI, simulation: Simulation, provider: Provider) -> None:
         add_one(name, parameter)
 
 
-def _add_items(
-    app: FastAPI, simulation: Simulation, provider: Provider, world: World, places: dict[str, Complex]
-) -> None:
+def _add_items(app: FastAPI, simulation: Simulation, provider: Provider, world: World) -> None:
     """What answers with one item about one complex."""
 
     def add_one(path: str, operation: str, item: Callable[[Complex, str | None], Item | None]) -> None:
@@ -112,7 +110,7 @@ def _add_items(
             def body() -> Body:
                 if not complex_id:
                     return error("11", as_json=as_json)
-                place = places.get(complex_id)
+                place = world.by_id.get(complex_id)
                 found = item(place, asked) if place else None
                 if found is None:
                     return error("03", as_json=as_json)

@@ -73,6 +73,7 @@ def rows(
     first_month: date,
     item: Metered,
     factors: dict[tuple[str, date], float],
+    places: Sequence[Complex],
 ) -> list[Item]:
     """All rows of a legal dong and month, in the order of the lots.
 
@@ -84,18 +85,21 @@ def rows(
         first_month: The first month of the simulator.
         item: What was metered.
         factors: By which complexes' months were corrected.
+        places: The complexes there; without any there is no row.
     """
-    current = legal_dongs.current(dong)
+    if not places:
+        return []
     found: list[tuple[Lot, float]] = []
-    for place in parcels.dongs().get(current, []):
+    for place in places:
         used = metered(chosen, seed, place, month, first_month, item)
         if used is not None:
             found += _split(place, used * factors.get((place.complex_id, month), 1.0))
             # Another parcel of the same number, on the mountain or beside it.
             first = parcels.lots(place)[0]
             found.append((first._replace(mountain=not first.mountain), _other(seed, f"{first} twin", month, item)))
-    found += _others(seed, current, month, item) if current in parcels.dongs() else []
-    return [_row(number, dong, month, lot, used) for number, (lot, used) in enumerate(sorted(found), 1)]
+    found += _others(seed, legal_dongs.current(dong), month, item)
+    province = parcels.areas(places[0])[0]
+    return [_row(number, province, dong, month, lot, used) for number, (lot, used) in enumerate(sorted(found), 1)]
 
 
 def _split(place: Complex, used: float) -> list[tuple[Lot, float]]:
@@ -122,12 +126,12 @@ def _other(seed: int, name: str, month: date, item: Metered) -> float:
     return round(Random(f"{seed} other {name} {month} {item}").uniform(800, 60_000), 3)
 
 
-def _row(number: int, dong: str, month: date, lot: Lot, used: float) -> Item:
+def _row(number: int, province: str, dong: str, month: date, lot: Lot, used: float) -> Item:
     """A row as the service writes it."""
     return {
         "rnum": str(number),
         "useYm": f"{month:%Y%m}",
-        "platPlc": f"대구광역시 {lot}번지",
+        "platPlc": f"{province} {lot}번지",
         "newPlatPlc": "",
         "sigunguCd": dong[:5],
         "bjdongCd": dong[5:],

@@ -1,12 +1,13 @@
-"""The legal dong and the lots that each complex of the city stands on. Invented, the same for every seed."""
+"""The legal dong and the lots that each complex stands on. Invented, the same for every seed."""
 
 import functools
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from random import Random
 from typing import NamedTuple
 
-from conf.city.places import Complex, complexes
+from conf.city.places import Complex, complexes, districts
+from generators.simulator.carbon import country
 
 _MOUNTAIN_SHARE = 0.06
 _SUB_NUMBER_SHARE = 0.3
@@ -30,16 +31,37 @@ class Lot(NamedTuple):
 
 def legal_dong(place: Complex) -> str:
     """Its legal dong's ten digits."""
+    if country.is_outside(place):
+        return country.ground(place).code
     return place.region + _dongs()[place.region, place.neighbourhood]
+
+
+def areas(place: Complex) -> tuple[str, str, str, str]:
+    """Its province, district, town, and village where it has one."""
+    if country.is_outside(place):
+        _, *names = country.ground(place)
+        return names[0], names[1], names[2], names[3]
+    town, _, village = place.neighbourhood.partition(" ")
+    return "대구광역시", _districts()[place.region], town, village
+
+
+@functools.cache
+def _districts() -> dict[str, str]:
+    return {district.code: district.name for district in districts()}
+
+
+def by_dong(places: Iterable[Complex]) -> dict[str, list[Complex]]:
+    """The complexes of each legal dong, by its code."""
+    found: dict[str, list[Complex]] = defaultdict(list)
+    for place in places:
+        found[legal_dong(place)].append(place)
+    return dict(found)
 
 
 @functools.cache
 def dongs() -> dict[str, list[Complex]]:
-    """The complexes of each legal dong, by its code."""
-    found: dict[str, list[Complex]] = defaultdict(list)
-    for place in complexes():
-        found[legal_dong(place)].append(place)
-    return dict(found)
+    """Those of the city."""
+    return by_dong(complexes())
 
 
 @functools.cache
@@ -63,7 +85,8 @@ def _dongs() -> dict[tuple[str, str], str]:
 def lots(place: Complex) -> Sequence[Lot]:
     """The lots that a complex stands on and whose numbers its address has; no two complexes share one."""
     draw = Random(f"lots {place.complex_id}")
-    main = 11 + _LOTS_APART * _positions()[place.complex_id] + draw.randrange(10)
+    position = country.turn(place) if country.is_outside(place) else _positions()[place.complex_id]
+    main = 11 + _LOTS_APART * position + draw.randrange(10)
     mountain = draw.random() < _MOUNTAIN_SHARE
     sub = draw.randint(1, 12) if draw.random() < _SUB_NUMBER_SHARE else 0
     found = [Lot(mountain, main, sub)]
@@ -74,7 +97,7 @@ def lots(place: Complex) -> Sequence[Lot]:
 
 @functools.cache
 def _positions() -> dict[str, int]:
-    """Where each complex stands in the list of its legal dong."""
+    """Where each complex of the city stands in the list of its legal dong."""
     return {place.complex_id: number for there in dongs().values() for number, place in enumerate(there)}
 
 

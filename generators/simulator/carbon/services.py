@@ -8,10 +8,10 @@ from datetime import date, timedelta
 from random import Random
 
 from apis import legal_dongs
-from conf.city.places import Complex, complexes, districts
+from conf.city.places import Complex, complexes
 from conf.settings import SimulatedEnergy, Simulator
 from generators.simulator import envelopes
-from generators.simulator.carbon import energy, metering, offices, parcels, weather
+from generators.simulator.carbon import country, energy, metering, offices, parcels, weather
 from generators.simulator.carbon.metering import Metered
 from generators.simulator.envelopes import Item
 
@@ -21,7 +21,7 @@ _OLDEST_WEATHER = date(1907, 1, 31)
 
 @dataclass(frozen=True)
 class World:
-    """The city as its services know it.
+    """The city, or the country, as its services know it.
 
     Attributes:
         seed: The same seed gives the same data.
@@ -29,6 +29,7 @@ class World:
         chosen: How much becomes known of it.
         corrections: Factors by which months of K-apt were corrected after they had been entered.
         metered_corrections: The same of the building energy service.
+        places: The complexes.
     """
 
     seed: int
@@ -36,11 +37,31 @@ class World:
     chosen: SimulatedEnergy
     corrections: dict[tuple[str, date], float] = field(default_factory=dict)
     metered_corrections: dict[tuple[str, date], float] = field(default_factory=dict)
+    places: Sequence[Complex] = field(default_factory=complexes)
 
     @classmethod
     def of(cls, chosen: Simulator) -> "World":
-        """The city of these settings."""
-        return cls(chosen.seed, chosen.first_month, chosen.energy)
+        """The world of these settings."""
+        return cls(chosen.seed, chosen.first_month, chosen.energy, places=country.complexes(chosen.complexes))
+
+    @functools.cached_property
+    def by_id(self) -> dict[str, Complex]:
+        """The complexes by their ids."""
+        return {place.complex_id: place for place in self.places}
+
+    @functools.cached_property
+    def dongs(self) -> dict[str, list[Complex]]:
+        """The complexes of each legal dong, by its code."""
+        return parcels.by_dong(self.places)
+
+    @functools.cached_property
+    def by_address(self) -> dict[str, Complex]:
+        """The complexes by what their addresses are written like; the first of several."""
+        found: dict[str, Complex] = {}
+        for place in self.places:
+            for written in (road_address(place), parcel_address(place)):
+                found.setdefault(written, place)
+        return found
 
     def traits(self, place: Complex) -> energy.Traits:
         """What is particular to a complex."""
@@ -65,7 +86,8 @@ class World:
             return []
         if today < metering.published_on(self.chosen, self.seed, legal_dongs.current(dong), month):
             return []
-        return metering.rows(self.chosen, self.seed, dong, month, self.first_month, item, self.metered_corrections)
+        places, corrections = self.dongs.get(legal_dongs.current(dong), ()), self.metered_corrections
+        return metering.rows(self.chosen, self.seed, dong, month, self.first_month, item, corrections, places)
 
     def newest_month(self, place: Complex, today: date) -> date | None:
         """The last month that has been entered."""
@@ -84,18 +106,6 @@ class World:
         return weather.between(self.seed, first, last)
 
 
-def places() -> dict[str, Complex]:
-    """The complexes by their ids."""
-    return {place.complex_id: place for place in complexes()}
-
-
-def areas(place: Complex) -> tuple[str, str, str, str]:
-    """Its province, district, town, and village where it has one."""
-    names = {district.code: district.name for district in districts()}
-    town, _, village = place.neighbourhood.partition(" ")
-    return "대구광역시", names[place.region], town, village
-
-
 @functools.cache
 def _road_addresses() -> dict[str, str]:
     found: dict[str, str] = {}
@@ -109,12 +119,17 @@ def _road_addresses() -> dict[str, str]:
 
 def road_address(place: Complex) -> str:
     """Its address; a second complex at the same number has a sub-number, so that an address is one place."""
-    return _road_addresses()[place.complex_id]
+    return place.address if country.is_outside(place) else _road_addresses()[place.complex_id]
+
+
+def parcel_address(place: Complex) -> str:
+    """Its older address, by its lots, with its name."""
+    return " ".join(filter(None, (*parcels.areas(place), parcels.parcel(place), place.name)))
 
 
 def list_item(place: Complex) -> Item:
     """A complex in K-apt's list."""
-    sido, sigungu, dong, village = areas(place)
+    sido, sigungu, dong, village = parcels.areas(place)
     return {
         "kaptCode": place.complex_id,
         "kaptName": place.name,
@@ -126,22 +141,21 @@ def list_item(place: Complex) -> Item:
     }
 
 
-def listed(prefix: str, unlisted: Sequence[str] = ()) -> list[Item]:
+def listed(world: World, prefix: str, unlisted: Sequence[str] = ()) -> list[Complex]:
     """The complexes whose legal code begins so, without those that have disappeared."""
-    items = (list_item(place) for place in complexes() if place.complex_id not in unlisted)
-    return [item for item in items if item["bjdCode"].startswith(prefix)]
+    there = (place for dong, places in world.dongs.items() if dong.startswith(prefix) for place in places)
+    return sorted(place for place in there if place.complex_id not in unlisted)
 
 
 def basis_item(world: World, place: Complex) -> Item:
     """What K-apt's basis service tells of a complex."""
     about = world.traits(place)
-    sido, sigungu, dong, village = areas(place)
     floor = round(place.households * 96.5 * about.level, 2)
     buildings = max(2, place.households // 90)
     return {
         "kaptCode": place.complex_id,
         "kaptName": place.name,
-        "kaptAddr": " ".join(filter(None, (sido, sigungu, dong, village, parcels.parcel(place), place.name))),
+        "kaptAddr": parcel_address(place),
         "doroJuso": road_address(place),
         "bjdCode": world.basis_code(place),
         "codeSaleNm": "분양",
@@ -176,15 +190,12 @@ def detail_item(world: World, place: Complex) -> Item:
 
 def geocoded(world: World, query: str) -> list[dict[str, object]]:
     """Kakao's documents for an address: none or one."""
-    found = next(
-        (place for place in complexes() if query in (road_address(place), basis_item(world, place)["kaptAddr"])),
-        None,
-    )
+    found = world.by_address.get(query)
     if found is None or not world.traits(found).has_known_address:
         return []
     lon, lat = f"{found.lon}", f"{found.lat}"
     code = parcels.legal_dong(found)
-    sido, sigungu, dong, _ = areas(found)
+    sido, sigungu, dong, _ = parcels.areas(found)
     region = {"region_1depth_name": sido, "region_2depth_name": sigungu, "region_3depth_name": dong}
     address = {"address_name": query, **region, "b_code": code, "h_code": code, "x": lon, "y": lat}
     return [
