@@ -9,6 +9,7 @@ from typing import NamedTuple
 # In the order in which Unicode has their syllables, 588 of each.
 _INITIALS = "ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎ"
 _FIRST_SYLLABLE, _PER_INITIAL = 0xAC00, 588
+_SYLLABLES = len(_INITIALS) * _PER_INITIAL
 
 
 class Entry(NamedTuple):
@@ -26,6 +27,14 @@ def plain(text: str) -> str:
 def pattern(query: str) -> re.Pattern[str]:
     """What a query matches: a consonant stands for itself and for every syllable that begins with it."""
     return re.compile("".join(map(_letter, plain(query))))
+
+
+def initials(text: str) -> str:
+    """Each syllable as the consonant that it begins with; the rest as it is."""
+    return "".join(
+        _INITIALS[at // _PER_INITIAL] if 0 <= (at := ord(letter) - _FIRST_SYLLABLE) < _SYLLABLES else letter
+        for letter in text
+    )
 
 
 def _letter(letter: str) -> str:
