@@ -215,7 +215,7 @@ class Client:
         api = call.endpoint.api
         await self._limiter(api).acquire()
         window = self._spend(call.endpoint)
-        url = httpx.URL(api.access.url + call.endpoint.path, params=dict(call.parameters))
+        url = call.url
         try:
             async with asyncio.timeout(self._patience.timeout_seconds):
                 response = await self._send(call, url)

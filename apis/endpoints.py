@@ -10,6 +10,8 @@ from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 from urllib.parse import unquote
 
+import httpx
+
 from apis.answers import Response
 from apis.quota import Quota
 from conf.errors import CitystreamError
@@ -158,3 +160,8 @@ class Call(Generic[T]):
     subject: str
     parameters: Mapping[str, str] = field(default_factory=dict)
     json: Any = None
+
+    @property
+    def url(self) -> httpx.URL:
+        """What is called, without the key."""
+        return httpx.URL(self.endpoint.api.access.url + self.endpoint.path, params=dict(self.parameters))

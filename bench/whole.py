@@ -115,7 +115,7 @@ def empty(settings: Settings, stream: Stream) -> None:
     tables |= {stream.ledger.table} if stream.ledger else set()
     tables |= {"oversells", "sold_out_shows"} if stream is TICKETS else set()
     with postgres.connect(settings) as connection, connection.cursor() as cursor:
-        cursor.execute(f"TRUNCATE staging.epochs, staging.writers, {', '.join(sorted(tables))}")
+        cursor.execute(f"TRUNCATE {', '.join(('staging.epochs', 'staging.writers', *sorted(tables)))}")
     with elasticsearch.client(settings) as client:
         for index in (*stream.indices, *(total.table for total in stream.totals)):
             client.options(ignore_status=404).indices.delete(index=index)

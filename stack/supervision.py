@@ -184,6 +184,11 @@ class Supervisor:
             for info in self._call("getAllProcessInfo")
         ]
 
+    def processes(self, names: Iterable[str]) -> list[psutil.Process]:
+        """The processes of those of these services that run."""
+        wanted = set(names)
+        return [psutil.Process(state.pid) for state in self.states() if state.name in wanted and state.pid]
+
     def start_service(self, name: str) -> None:
         """Start a service that is stopped or was given up."""
         with _tolerating(_FAULT_ALREADY_STARTED):

@@ -22,6 +22,13 @@ _SLICE_SECONDS = 0.02
 _REFUSALS = (InvalidTimestampError, MessageSizeTooLargeError, RecordListTooLargeError, TopicAuthorizationFailedError)
 
 
+def produce(producer: KafkaProducer, message: Message) -> Any:  # noqa: ANN401 - the client has no types
+    """Hand a message to the client; return the future of its acknowledgement."""
+    return producer.send(
+        message.topic, message.value, message.key.encode(), headers=message.headers, timestamp_ms=message.fetched_ms
+    )
+
+
 class Outbox:
     """Sends messages of the spool and has them acknowledged there.
 
@@ -47,14 +54,7 @@ class Outbox:
     def send(self, messages: Iterable[Message]) -> None:
         """Hand messages of the spool to the client."""
         for message in messages:
-            future = self._producer.send(
-                message.topic,
-                message.value,
-                message.key.encode(),
-                headers=message.headers,
-                timestamp_ms=message.fetched_ms,
-            )
-            self._pending.append((future, message))
+            self._pending.append((produce(self._producer, message), message))
         if len(self._pending) >= MOST_UNACKNOWLEDGED:
             self._room.clear()
 

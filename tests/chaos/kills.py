@@ -86,9 +86,7 @@ def _victims(settings: Settings, job: str, what: str) -> list[list[psutil.Proces
 
 
 def _processes(settings: Settings, names: Iterable[str]) -> list[psutil.Process]:
-    wanted = set(names)
-    states = LocalStack.of(settings.stack).supervisor.states()
-    return [psutil.Process(state.pid) for state in states if state.name in wanted and state.pid]
+    return LocalStack.of(settings.stack).supervisor.processes(names)
 
 
 def _answers(settings: Settings) -> bool:
