@@ -5,6 +5,7 @@ fetch times: it grows with everything that is learnt or corrected and with nothi
 older number (docs/decisions/0011).
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
@@ -315,11 +316,16 @@ class PerMonth(KeyedCoProcessFunction):
                 of_gaps = gap or ([0] * len(days) if spread else nothing)
                 version = seen.version[0] + learnt
                 yield COMPLEX_DAYS, row(ComplexDays(complex_id, month, spread or nothing, of_gaps, version))
+        # All regions in one pass: a station may have those of a whole country.
+        known: dict[str, list[tuple[Seen, Any, Any]]] = defaultdict(list)
         if regions:
-            known = [(Seen(*seen), spread, gap) for seen, spread, gap in dict(self._complexes.items()).values()]
+            for told, spread, gap in dict(self._complexes.items()).values():
+                seen = Seen(*told)
+                for region in regions.intersection(seen.content[1]):
+                    known[region].append((seen, spread, gap))
         for region in sorted(regions):
-            version = sum(seen.version[0] for seen, *_ in known if region in seen.content[1])
-            there = [(seen, spread, gap) for seen, spread, gap in known if seen.content[0] == region and spread]
+            version = sum(seen.version[0] for seen, *_ in known[region])
+            there = [(seen, spread, gap) for seen, spread, gap in known[region] if seen.content[0] == region and spread]
             together, guessed = (sum(total(seen.content[part]) or 0 for seen, *_ in there) for part in (2, 3))
             yield REGION_MONTHS, row(RegionMonth(region, month, together, len(there), guessed, version))
             each_day = _summed([spread for _, spread, _ in there], len(days))
