@@ -10,8 +10,9 @@ import contextlib
 import sys
 import time
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
 
 import httpx
 import numpy as np
@@ -48,10 +49,16 @@ BEHIND = timedelta(days=3)
 ACKNOWLEDGED_SECONDS = 60
 API_CALLS, API_MILLISECONDS = 1_000, 50
 console = Console(highlight=False, soft_wrap=True)
-# Rows of a table, and the sum of their versions.
-Rows = tuple[int, int]
 # A complex and a month, by their places.
 Month = tuple[int, int]
+
+
+class Wanted(NamedTuple):
+    """How many rows a table is to have, and the sum of their versions; of these complexes, or None: of all."""
+
+    rows: int
+    versions: int
+    complexes: list[str] | None = None
 
 
 class Country:
@@ -133,8 +140,17 @@ class Country:
         last = calendar.newest_weather(self._now + timedelta(days=days))
         return self._measured(last - timedelta(days=self._watch.weather_days - 1), last)
 
-    def expected(self) -> dict[str, Rows]:
-        """What each table of emission is to hold, those first that are looked at fastest."""
+    def concerned(self, months: Iterable[Month], days: int) -> set[int] | None:
+        """Whose rows months, and the weather of such a day, have changed, by their places; None: those of all."""
+        first = calendar.newest_weather(self._now + timedelta(days=days)) - timedelta(days=self._watch.weather_days - 1)
+        return None if calendar.month_of(first) in self._months else {at for at, _ in months}
+
+    def expected(self, of: Collection[int] | None = None) -> dict[str, Wanted]:
+        """What each table of emission is to hold, those first that are looked at fastest.
+
+        Args:
+            of: which complexes are looked at in the tables of complexes, by their places; None: all.
+        """
         days = np.array([calendar.last_day(month).day for month in self._months])
         learnt = np.array([[self._learnt(station, month) for month in self._months] for station in self._stations])
         of_station = learnt[self._station]
@@ -150,11 +166,13 @@ class Country:
         near[self._region] = self._station
         of_days = (version + np.where(there, of_station, 0)) * days
         in_days = _sum(version * days) + _sum(np.where(in_region, learnt[near], 0) * days)
+        some = slice(None) if of is None else sorted(of)
+        names = None if of is None else [self._world.places[at].complex_id for at in sorted(of)]
         return {
-            "emission_per_region_month": (int(in_region.sum()), _sum(version)),
-            "emission_per_region_day": (int((in_region * days).sum()), in_days),
-            "emission_per_complex_month": (int(there.sum()), _sum(version)),
-            "emission_per_complex_day": (int((there * days).sum()), _sum(of_days)),
+            "emission_per_region_month": Wanted(int(in_region.sum()), _sum(version)),
+            "emission_per_region_day": Wanted(int((in_region * days).sum()), in_days),
+            "emission_per_complex_month": Wanted(int(there[some].sum()), _sum(version[some]), names),
+            "emission_per_complex_day": Wanted(int((there * days)[some].sum()), _sum(of_days[some]), names),
         }
 
     def _complex(self, at: int) -> Message:
@@ -225,7 +243,7 @@ def send(settings: Settings, sent: Iterable[Message]) -> int:
     return count
 
 
-def right_at(settings: Settings, wanted: dict[str, Rows], every: float) -> float:
+def right_at(settings: Settings, wanted: dict[str, Wanted], every: float) -> float:
     """Wait until the tables are right, looking every so many seconds; return when they were, in Unix seconds.
 
     Raises:
@@ -233,12 +251,14 @@ def right_at(settings: Settings, wanted: dict[str, Rows], every: float) -> float
     """
     cluster, asked = Cluster(settings.flink.url), 0.0
     with contextlib.closing(postgres.lasting(settings)) as connection, connection.cursor() as cursor:
-        for table, rows in wanted.items():
+        for table, (rows, versions, names) in wanted.items():
+            where = "" if names is None else " WHERE complex_id = ANY (%s)"
+            query = f"SELECT count(*), coalesce(sum(version), 0)::text FROM {table}{where}"  # noqa: S608 - ours
             while True:
                 asked = time.time()
-                cursor.execute(f"SELECT count(*), coalesce(sum(version), 0)::text FROM {table}")  # noqa: S608 - ours
-                count, versions = cursor.fetchone() or (0, "0")
-                if (count, int(versions)) == rows:
+                cursor.execute(query, (names,) if where else None)
+                count, summed = cursor.fetchone() or (0, "0")
+                if (count, int(summed)) == (rows, versions):
                     break
                 if cluster.running(CARBON.name) is None:
                     msg = f"the job ended: {cluster.last_failure(cluster.newest(CARBON.name) or '')}"
@@ -267,7 +287,7 @@ def measure(complexes: int, months: int) -> Iterator[Measured]:
         killed_at = time.time()
         managers[0].kill()
         send(settings, country.asked([probe], days=0))
-        ready = right_at(settings, country.expected(), every=0.5)
+        ready = right_at(settings, country.expected({0}), every=0.5)
         running = cluster.times(job)[0] - killed_at
         note = f"all tasks ran again after {running:.1f} s, a value sent at the kill was in all tables by the end"
         yield Measured("after the kill of a TaskManager", 1, ready - killed_at, [note])
@@ -280,12 +300,12 @@ def _applied(settings: Settings, country: Country, name: str, months: Sequence[M
     """These months and the weather of a day, from the first that is sent until all tables are right."""
     began = time.time()
     records = send(settings, (*country.recent_weather(days), *country.asked(months, days)))
-    ready = right_at(settings, country.expected(), every=0.5)
+    ready = right_at(settings, country.expected(country.concerned(months, days)), every=0.5)
     return Measured(name, records, ready - began, [f"{len(months):,} months of complexes, the rest is weather"])
 
 
 def _rows(country: Country) -> str:
-    return ", ".join(f"{rows:,} rows in {table}" for table, (rows, _) in country.expected().items())
+    return ", ".join(f"{wanted.rows:,} rows in {table}" for table, wanted in country.expected().items())
 
 
 def _state(cluster: Cluster, job: str, since: float) -> str:

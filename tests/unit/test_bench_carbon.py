@@ -1,6 +1,7 @@
 """What the benchmark of carbon sends, and when it takes a table to be right: held against the job's operators."""
 
 from collections import Counter, defaultdict
+from collections.abc import Collection
 from datetime import UTC, datetime
 
 import numpy as np
@@ -27,13 +28,19 @@ def applied(job: Job, sent: list[Message]) -> None:
             job.take(by_topic[topic])
 
 
-def held(job: Job) -> dict[str, tuple[int, int]]:
+def held(job: Job, only: Collection[str] | None = None) -> dict[str, tuple[int, int]]:
     """Rows of each table and the sum of their versions, a month's days as the rows that they become."""
     found: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
-    for (table, *_), row in job.tables.items():
+    for (table, name, _), row in job.tables.items():
+        if only is not None and "_complex_" in table and name not in only:
+            continue
         rows = len(row[2]) if table.endswith("_day") else 1
         found[table] = (found[table][0] + rows, found[table][1] + rows * row[-1])
     return {table: rows for table, rows in found.items() if table.startswith("emission_per")}
+
+
+def wanted(country: Country, of: Collection[int] | None = None) -> dict[str, tuple[int, int]]:
+    return {table: each[:2] for table, each in country.expected(of).items()}
 
 
 @pytest.fixture(scope="module")
@@ -47,15 +54,26 @@ def job() -> tuple[Country, Job]:
 
 def test_tables_are_right_when_the_job_has_applied_all(job: tuple[Country, Job]) -> None:
     country, operators = job
-    assert held(operators) == country.expected()
+    assert held(operators) == wanted(country)
     days = 1
     for months in (country.news(days=1), country.round(days=2)):
         assert months
         sent = [*country.recent_weather(days), *country.asked(months, days)]
-        assert held(operators) != country.expected()
+        assert held(operators) != wanted(country)
         applied(operators, sent)
-        assert held(operators) == country.expected()
+        assert held(operators) == wanted(country)
+        places = country.concerned(months, days)
+        assert places
+        some = country.expected(places)["emission_per_complex_day"]
+        assert some.complexes
+        assert held(operators, some.complexes) == wanted(country, places) != wanted(country)
         days += 1
+
+
+def test_weather_of_a_month_that_was_told_of_changes_all() -> None:
+    country = Country(SETTINGS, 300, MONTHS, datetime(2026, 11, 2, tzinfo=UTC))
+    assert country.concerned([(0, 0)], days=1) is None
+    assert country.concerned([(0, 0)], days=3) == {0}
 
 
 def test_messages_are_the_pollers(job: tuple[Country, Job]) -> None:
