@@ -28,8 +28,7 @@ class Weights(NamedTuple):
 
 def month_after(month: str, count: int) -> str:
     """The month so many months later; earlier where it is negative."""
-    year, number = map(int, month.split("-"))
-    years, index = divmod(year * 12 + number - 1 + count, 12)
+    years, index = divmod(int(month[:4]) * 12 + int(month[5:]) - 1 + count, 12)
     return f"{years:04d}-{index + 1:02d}"
 
 

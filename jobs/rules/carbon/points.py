@@ -13,7 +13,7 @@ taken to be as a year before, scaled by the weather where it is known, and by ho
 was used in the months of this half-year and the one before it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from fractions import Fraction
 from typing import NamedTuple
@@ -23,6 +23,8 @@ from jobs.rules.carbon.energy import Quantities
 from jobs.rules.carbon.estimates import Weights, month_after, scaled
 
 ITEMS = ("electricity", "gas", "water")
+# What was used, and the baseline.
+Pair = tuple[Fraction, Fraction]
 
 
 class Band(NamedTuple):
@@ -82,17 +84,25 @@ def before(half: str, count: int = 1) -> str:
     return f"{index // 2:04d}-H{index % 2 + 1}"
 
 
-def compared(
-    used: Mapping[str, Quantities], months: Iterable[str], item: str
-) -> list[tuple[Fraction, Fraction] | None]:
+def compared(used: Mapping[str, Quantities], months: Iterable[str], item: str) -> Iterator[Pair | None]:
     """Use and baseline of each month; None where it is not entered or has no baseline."""
-    found: list[tuple[Fraction, Fraction] | None] = []
     for month in months:
         this = _used(used, month, item)
+        if this is None:
+            yield None
+            continue
         years = [_used(used, month_after(month, -12 * back), item) for back in (1, 2)]
         earlier = [Fraction(each) for each in years if each is not None]
-        judged = this is not None and earlier
-        found.append((Fraction(this or 0), sum(earlier, Fraction(0)) / len(earlier)) if judged else None)
+        yield (Fraction(this), sum(earlier, Fraction(0)) / len(earlier)) if earlier else None
+
+
+def _whole(months: Iterable[Pair | None]) -> list[Pair] | None:
+    """All of them; None as soon as one can't be compared, as of an item that an office never enters."""
+    found: list[Pair] = []
+    for month in months:
+        if month is None:
+            return None
+        found.append(month)
     return found
 
 
@@ -107,8 +117,8 @@ def saving(used: Mapping[str, Quantities], half: str, item: str) -> Fraction | N
     Returns:
         None where a month of the half-year is not entered, or one of them has no baseline.
     """
-    months = compared(used, months_of(half), item)
-    return None if None in months else _saving(months)
+    months = _whole(compared(used, months_of(half), item))
+    return None if months is None else _saving(months)
 
 
 def saving_so_far(used: Mapping[str, Quantities], half: str, item: str) -> Fraction | None:
@@ -116,7 +126,7 @@ def saving_so_far(used: Mapping[str, Quantities], half: str, item: str) -> Fract
     return _saving(compared(used, months_of(half), item))
 
 
-def _saving(months: Iterable[tuple[Fraction, Fraction] | None]) -> Fraction | None:
+def _saving(months: Iterable[Pair | None]) -> Fraction | None:
     there = [month for month in months if month is not None]
     now, baseline = (sum(column, Fraction(0)) for column in zip(*there, strict=True)) if there else (0, 0)
     return 1 - Fraction(now) / baseline if baseline else None
@@ -126,13 +136,13 @@ def saved_grams(used: Mapping[str, Quantities], half: str, factors: Factors) -> 
     """How many grams of CO2 less were emitted than in the baseline, over the items that are judged."""
     grams = Fraction(0)
     for item in ITEMS:
-        months = compared(used, months_of(half), item)
-        if None in months:
+        months = _whole(compared(used, months_of(half), item))
+        if months is None:
             continue
-        for month, pair in zip(months_of(half), months, strict=True):
+        for month, (now, baseline) in zip(months_of(half), months, strict=True):
             factor = factors.at(item, month)
-            if pair and factor is not None:
-                grams += (pair[1] - pair[0]) * Fraction(factor) * 1000
+            if factor is not None:
+                grams += (baseline - now) * Fraction(factor) * 1000
     return round(grams)
 
 
