@@ -55,7 +55,7 @@ _THERE = "complex_id = ANY (ARRAY(SELECT complex_id FROM complexes WHERE region 
 _REGION_ENERGY = f"""SELECT month, sum(electricity_kwh) AS electricity_kwh, sum(gas_m3) AS gas_m3,
     sum(water_m3) AS water_m3, sum(heat_mcal) AS heat_mcal, count(*) AS complexes
 FROM energy_usage
-WHERE {_THERE} AND num_nonnulls(electricity_kwh, gas_m3, water_m3, heat_mcal) > 0 GROUP BY month ORDER BY month"""  # noqa: S608 - of constants
+WHERE {_THERE} AND coalesce(electricity_kwh, gas_m3, water_m3, heat_mcal) IS NOT NULL GROUP BY month ORDER BY month"""  # noqa: S608 - of constants
 _REGION_POINTS = """SELECT half_year, count(*) AS complexes, sum(points) AS points, sum(households) AS households,
     sum(saved_kg) AS saved_kg, sum(pine_trees) AS pine_trees
 FROM {} p WHERE {} {} GROUP BY half_year ORDER BY half_year"""
