@@ -14,7 +14,7 @@ import numpy as np
 from rich.console import Console
 
 from bench.whole import MILLION, Measured, whole_job
-from conf.errors import Parser, command
+from conf.errors import CitystreamError, Parser, command
 from conf.settings import Settings, serving
 from conf.streams import COORDINATES
 from generators.brokers import client
@@ -24,7 +24,7 @@ from generators.coordinates.sending import record
 from generators.producing import SLICE_SECONDS, Publisher, quiet
 from geo.systems import system
 from jobs.rules.coordinates import convert
-from sinks import kafka, postgres
+from sinks import kafka, postgres, prepare
 
 (TOPIC,) = COORDINATES.topics
 CRS = "EPSG:5174"
@@ -85,7 +85,7 @@ def addressed(settings: Settings, seconds: float) -> Measured:
 def measure(million: int) -> Iterator[Measured]:
     """A file to get warm, a second one, addresses, and a large one."""
     yield alone(million or FILE_ROWS)
-    _forget(serving("kafka", "postgres"))
+    _start_anew(serving("kafka", "postgres"))
     with whole_job(COORDINATES) as (settings, _):
         yield converted(settings, "30,000 rows, the first of a fresh job", FILE_ROWS, 1)
         yield converted(settings, "30,000 rows, once warm", FILE_ROWS, 2)
@@ -94,12 +94,15 @@ def measure(million: int) -> Iterator[Measured]:
             yield converted(settings, f"{million:,} rows", million, 3)
 
 
-def _forget(settings: Settings) -> None:
+def _start_anew(settings: Settings) -> None:
     with contextlib.closing(kafka.admin(settings)) as admin:
         if TOPIC in admin.list_topics():
             admin.delete_topics([TOPIC])
         while TOPIC in admin.list_topics():
             time.sleep(0.5)
+    if prepare.main([]) != 0:
+        message = "Kafka, PostgreSQL and Elasticsearch could not be prepared."
+        raise CitystreamError(message)
     with postgres.connect(settings) as connection, connection.cursor() as cursor:
         cursor.execute("TRUNCATE coordinate_results, address_cache, api_quotas")
 

@@ -111,11 +111,12 @@ def _per_million(began: float, reached: list[tuple[float, int]]) -> Iterator[flo
 
 def empty(settings: Settings, stream: Stream) -> None:
     """Empty the stream's tables, indices and dead letters."""
-    tables = {*(total.table for total in stream.sums), *(total.without for total in stream.sums if total.without)}
+    tables = {"staging.epochs", "staging.writers", *(total.table for total in stream.sums)}
+    tables |= {total.without for total in stream.sums if total.without}
     tables |= {stream.ledger.table} if stream.ledger else set()
     tables |= {"oversells", "sold_out_shows"} if stream is TICKETS else set()
     with postgres.connect(settings) as connection, connection.cursor() as cursor:
-        cursor.execute(f"TRUNCATE staging.epochs, staging.writers, {', '.join(sorted(tables))}")
+        cursor.execute(f"TRUNCATE {', '.join(sorted(tables))}")
     with elasticsearch.client(settings) as client:
         for index in (*stream.indices, *(total.table for total in stream.totals)):
             client.options(ignore_status=404).indices.delete(index=index)
