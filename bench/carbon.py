@@ -22,7 +22,7 @@ from rich.console import Console
 
 from apis import calendar, data_go_kr
 from bench.forecast import answer_times, shown
-from bench.whole import Measured, whole_job
+from bench.whole import Measured, start_anew, whole_job
 from conf.errors import Parser, command
 from conf.settings import Settings, load, serving
 from conf.streams import CARBON
@@ -40,7 +40,7 @@ from generators.simulator.carbon.services import World
 from jobs.carbon import KEYS
 from jobs.rules.carbon.complexes import station_of
 from jobs.rules.carbon.estimates import REFERENCES
-from sinks import kafka, postgres
+from sinks import postgres
 from stack.lifecycle import LocalStack
 
 FEWEST, MOST = 300, 30_000  # as `simulator.complexes` may be
@@ -271,7 +271,7 @@ def measure(complexes: int, months: int) -> Iterator[Measured]:
     """The backfill, a loss, the new values of a day, and all that the poller sends on one."""
     settings = serving("kafka", "postgres", "flink")
     country = Country(settings, complexes, months, datetime.now(UTC) - BEHIND)
-    _forget(settings)
+    start_anew(settings, CARBON.topics, KEYS)
     began = time.time()
     records = send(settings, country.backfill())
     yield Measured("the records, made and sent", records, time.time() - began)
@@ -322,19 +322,6 @@ def _resident(managers: Sequence[psutil.Process]) -> str:
     workers = [child for manager in managers for child in manager.children(recursive=True)]
     held = [sum(each.memory_info().rss for each in some) / 2**30 for some in (managers, workers)]
     return f"resident: {len(managers)} TaskManagers {held[0]:.2f} GiB, their Python workers {held[1]:.2f} GiB"
-
-
-def _forget(settings: Settings) -> None:
-    """Empty carbon's topics and tables."""
-    with contextlib.closing(kafka.admin(settings)) as admin:
-        mine = set(CARBON.topics)
-        if there := mine & set(admin.list_topics()):
-            admin.delete_topics(list(there))
-        while mine & set(admin.list_topics()):
-            time.sleep(0.5)
-    kafka.create_topics(settings)
-    with postgres.connect(settings) as connection, connection.cursor() as cursor:
-        cursor.execute(f"TRUNCATE {', '.join(KEYS)}")
 
 
 def ask(url: str) -> bool:

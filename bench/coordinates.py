@@ -4,7 +4,6 @@ Acts on the chosen stack, which should do nothing else, and empties what coordin
 first that is sent to the last that is in the table; all positions differ, and addresses are looked up beside.
 """
 
-import contextlib
 import json
 import sys
 import time
@@ -13,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 from rich.console import Console
 
-from bench.whole import MILLION, Measured, whole_job
+from bench.whole import MILLION, Measured, start_anew, whole_job
 from conf.errors import Parser, command
 from conf.settings import Settings, serving
 from conf.streams import COORDINATES
@@ -24,7 +23,7 @@ from generators.coordinates.sending import record
 from generators.producing import SLICE_SECONDS, Publisher, quiet
 from geo.systems import system
 from jobs.rules.coordinates import convert
-from sinks import kafka, postgres
+from sinks import postgres
 
 (TOPIC,) = COORDINATES.topics
 CRS = "EPSG:5174"
@@ -85,23 +84,13 @@ def addressed(settings: Settings, seconds: float) -> Measured:
 def measure(million: int) -> Iterator[Measured]:
     """A file to get warm, a second one, addresses, and a large one."""
     yield alone(million or FILE_ROWS)
-    _forget(serving("kafka", "postgres"))
+    start_anew(serving("kafka", "postgres"), [TOPIC], ["coordinate_results", "address_cache", "api_quotas"])
     with whole_job(COORDINATES) as (settings, _):
         yield converted(settings, "30,000 rows, the first of a fresh job", FILE_ROWS, 1)
         yield converted(settings, "30,000 rows, once warm", FILE_ROWS, 2)
         yield addressed(settings, ADDRESS_SECONDS)
         if million:
             yield converted(settings, f"{million:,} rows", million, 3)
-
-
-def _forget(settings: Settings) -> None:
-    with contextlib.closing(kafka.admin(settings)) as admin:
-        if TOPIC in admin.list_topics():
-            admin.delete_topics([TOPIC])
-        while TOPIC in admin.list_topics():
-            time.sleep(0.5)
-    with postgres.connect(settings) as connection, connection.cursor() as cursor:
-        cursor.execute("TRUNCATE coordinate_results, address_cache, api_quotas")
 
 
 def _count(settings: Settings, where: str, *parameters: object) -> int:

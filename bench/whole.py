@@ -3,17 +3,18 @@
 import contextlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from psycopg2 import sql
 
+from conf.errors import CitystreamError
 from conf.settings import Settings, load
 from conf.streams import TICKETS, Stream
 from control import jobs
 from control.cluster import Cluster
 from control.reconcile import await_agreement
-from sinks import elasticsearch, kafka, postgres
+from sinks import elasticsearch, kafka, postgres, prepare
 
 MILLION = 1_000_000
 
@@ -111,11 +112,12 @@ def _per_million(began: float, reached: list[tuple[float, int]]) -> Iterator[flo
 
 def empty(settings: Settings, stream: Stream) -> None:
     """Empty the stream's tables, indices and dead letters."""
-    tables = {*(total.table for total in stream.sums), *(total.without for total in stream.sums if total.without)}
+    tables = {"staging.epochs", "staging.writers", *(total.table for total in stream.sums)}
+    tables |= {total.without for total in stream.sums if total.without}
     tables |= {stream.ledger.table} if stream.ledger else set()
     tables |= {"oversells", "sold_out_shows"} if stream is TICKETS else set()
     with postgres.connect(settings) as connection, connection.cursor() as cursor:
-        cursor.execute(f"TRUNCATE {', '.join(('staging.epochs', 'staging.writers', *sorted(tables)))}")
+        cursor.execute(f"TRUNCATE {', '.join(sorted(tables))}")
     with elasticsearch.client(settings) as client:
         for index in (*stream.indices, *(total.table for total in stream.totals)):
             client.options(ignore_status=404).indices.delete(index=index)
@@ -127,3 +129,21 @@ def empty(settings: Settings, stream: Stream) -> None:
         while mine & set(admin.list_topics()):
             time.sleep(0.5)
     kafka.create_topics(settings)
+
+
+def start_anew(settings: Settings, topics: Collection[str], tables: Iterable[str]) -> None:
+    """Empty topics and tables, on servers that need not be prepared.
+
+    Raises:
+        CitystreamError: they can't be.
+    """
+    with contextlib.closing(kafka.admin(settings)) as admin:
+        if there := {*topics} & {*admin.list_topics()}:
+            admin.delete_topics(list(there))
+        while {*topics} & {*admin.list_topics()}:
+            time.sleep(0.5)
+    if prepare.main([]) != 0:
+        message = "Kafka, PostgreSQL and Elasticsearch could not be prepared."
+        raise CitystreamError(message)
+    with postgres.connect(settings) as connection, connection.cursor() as cursor:
+        cursor.execute(f"TRUNCATE {', '.join(tables)}")

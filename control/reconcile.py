@@ -118,13 +118,20 @@ class Reconciliation:
         return report
 
     def await_agreement(self, seconds: float) -> Report:
-        """Look again and again until all agrees, or `seconds` have passed without it."""
+        """Look again and again until all agrees, or `seconds` have passed without it.
+
+        A server that is away from the start is an error at once; one that was there is waited for.
+        """
         deadline = time.monotonic() + seconds
-        while True:
-            report = self.look()
-            if report.agrees or time.monotonic() > deadline:
-                return report
+        report = self.look()
+        while not report.agrees and time.monotonic() < deadline:
             time.sleep(1)
+            try:
+                report = self.look()
+            except NotReadyError:
+                if time.monotonic() > deadline:
+                    raise
+        return report
 
     def _moving(self, report: Report, spans: reading.Spans, unread: int) -> list[str]:
         self._first = spans.taken if self._first is None else self._first

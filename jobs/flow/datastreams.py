@@ -125,6 +125,27 @@ def keyed_pairs(pairs: DataStream, value_type: TypeInformation) -> KeyedStream:
     return KeyedStream(j_keyed, value_type, pairs)
 
 
+def throttled(pairs: KeyedStream, keys_per_second: float, ttl_days: float, *, name: str) -> KeyedStream:
+    """Keyed pairs, so many new keys of them per second; what may not pass yet waits in the JVM.
+
+    Args:
+        pairs: of a text key and a value, as `keyed_pairs` gives them.
+        keys_per_second: over all subtasks. A key that has passed holds none of its rows back any more.
+        ttl_days: how long it is known that a key has passed.
+        name: the operator's.
+    """
+    jvm, j_keyed = get_gateway().jvm, pairs._j_data_stream
+    j_type = j_keyed.getType()
+    j_throttle = jvm.citystream.records.Throttle(float(keys_per_second), int(ttl_days * 86_400_000), j_type)
+    j_passed = j_keyed.process(j_throttle, j_type).name(f"{name.replace('.', ': ', 1)}: throttle")
+    # A task of its own: it takes rows in while Python is busy.
+    j_passed = j_passed.uid(f"{name}.throttle").disableChaining()
+    j_again = jvm.org.apache.flink.streaming.api.datastream.DataStreamUtils.reinterpretAsKeyedStream(
+        j_passed, jvm.KeyByKeySelector(), j_keyed.getKeyType()
+    )
+    return KeyedStream(j_again, pairs._original_data_type_info, DataStream(j_passed))
+
+
 def side(stream: DataStream, tag: str, output_type: TypeInformation) -> DataStream:
     """A side output, as it is; PyFlink's own method sends it through Python once more, without a uid."""
     return DataStream(stream._j_data_stream.getSideOutput(OutputTag(tag, output_type).get_java_output_tag()))

@@ -23,7 +23,7 @@ from apis.client import Client, GivenUpError, NotYetError, Patience, PutOffError
 from apis.database import DatabaseError
 from apis.endpoints import ApiError, Endpoint
 from apis.quota import PostgresQuotas
-from jobs.flow.datastreams import timers_in_checkpoints
+from jobs.flow.datastreams import throttled, timers_in_checkpoints
 from jobs.rules.line import Answer, Line
 
 _END_SECONDS = 10
@@ -112,8 +112,10 @@ def look_up(
         name: the operator's name and uid.
     """
     uid = name if python_mode == "process" else f"{name}.{python_mode}"
+    # Python keeps no more rows than it can soon ask for: each costs it some milliseconds, and the rows behind it wait.
+    throttle = throttled(waiting, pace.rate_per_second, pace.ttl_days, name=name)
     found = (
-        waiting.process(LookUp(connect, answered, pace), output_type=output_type)
+        throttle.process(LookUp(connect, answered, pace), output_type=output_type)
         .name(name.replace(".", ": ", 1))
         .uid(uid)
     )

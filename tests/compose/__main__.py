@@ -201,10 +201,11 @@ def grows(system: System, *names: str) -> Callable[[], bool]:
 
 
 def reconcile(system: System) -> None:
-    """Hold topic, dead letters, ledger, totals and documents against each other, while no orders come."""
-    system.compose("stop", "generator")
+    """Hold topics, dead letters, ledgers, totals and documents against each other, while nothing new comes."""
+    generators = "generator", "generator-tickets"
+    system.compose("stop", *generators)
     print(system.compose("exec", "-T", "jobmanager", "python", "-m", "stack.reconcile", "--wait", "180"))
-    system.compose("start", "generator")
+    system.compose("start", *generators)
     say("reconciliation: all agrees")
 
 

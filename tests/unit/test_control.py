@@ -6,6 +6,8 @@ import os
 import subprocess
 import threading
 import time
+from collections import Counter
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +19,7 @@ from conf.settings import ROOT
 from control.cluster import Cluster
 from control.jobs import refusal
 from control.reading import REJECTED, Letters
+from control.reconcile import Reconciliation, Report
 from sinks.errors import NotReadyError
 from stack import waiting
 from stack.layout import Layout
@@ -154,3 +157,26 @@ def test_make_hands_on_what_was_asked_for() -> None:
     assert command("backfill", "JOB=tickets", "FROM=earliest") == "-m stack.control backfill tickets --from earliest"
     assert command("submit") == "-m stack.control submit deliveries"
     assert command("submit", "JOB=carbon", "FRESH=1") == "-m stack.control submit carbon --fresh"
+
+
+class Seen(Reconciliation):
+    """One that sees what it is told to, look after look."""
+
+    def __init__(self, *seen: Report | NotReadyError) -> None:
+        self._seen = iter(seen)
+
+    def look(self) -> Report:
+        seen = next(self._seen)
+        if isinstance(seen, NotReadyError):
+            raise seen
+        return seen
+
+
+def test_a_server_that_was_there_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    moves = Report("deliveries", 0, 0, 0, 0, Counter(), None, {}, moving=["it moves"])
+    agrees = replace(moves, moving=[])
+    away = NotReadyError("Kafka does not answer")
+    assert Seen(moves, away, away, agrees).await_agreement(60) is agrees
+    with pytest.raises(NotReadyError, match="does not answer"):
+        Seen(away).await_agreement(60)
