@@ -270,6 +270,8 @@ def right_at(settings: Settings, wanted: dict[str, Wanted], every: float) -> flo
 def measure(complexes: int, months: int) -> Iterator[Measured]:
     """The backfill, a loss, the new values of a day, and all that the poller sends on one."""
     settings = serving("kafka", "postgres", "flink")
+    chosen = ("state_backend", "documents", "gather_seconds")
+    console.print(f"carbon: {', '.join(f'{name} {getattr(settings.carbon, name)}' for name in chosen)}")
     country = Country(settings, complexes, months, datetime.now(UTC) - BEHIND)
     start_anew(settings, CARBON.topics, KEYS)
     began = time.time()
