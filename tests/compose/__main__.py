@@ -235,6 +235,7 @@ def check(system: System, engine: Engine) -> None:
     wait("orders and emissions are in both databases", 600, lambda: all(system.counts().values()))
     wait("orders keep coming", 120, grows(system, "orders", "counted", "order documents"))
     say(f"now {system.counts()}")
+    wait("the board lists orders", 60, lambda: bool(system.get("board", "/api/lists/orders?size=1")["rows"]))
 
     objects = system.get("kibana", "/imported")["files"]
     say(f"Kibana's stand-in took {', '.join(objects)}")
