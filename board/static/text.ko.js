@@ -113,7 +113,7 @@ export const ko = {
   show_oversells: "두 번 팔린 좌석",
   show_tickets: "예매 기록",
   seats_taken: "찬 좌석",
-  of_seats: "{seats}석 가운데",
+  of_seats: "/ {seats}석",
 
   ordered_at: "시각", order_id: "주문", region: "구·군", complex_id: "단지", category: "분류",
   store_name: "가게", menu: "메뉴", pay: "결제액", delivery_charge: "배달료", charge: "배달료",
