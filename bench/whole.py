@@ -122,12 +122,7 @@ def empty(settings: Settings, stream: Stream) -> None:
         for index in (*stream.indices, *(total.table for total in stream.totals)):
             client.options(ignore_status=404).indices.delete(index=index)
     # Each fresh start writes them again, and they are part of the reconciliation.
-    mine = {kafka.dead_letter_topic(topic) for topic in stream.topics}
-    with contextlib.closing(kafka.admin(settings)) as admin:
-        if there := mine & set(admin.list_topics()):
-            admin.delete_topics(list(there))
-        while mine & set(admin.list_topics()):
-            time.sleep(0.5)
+    _delete(settings, {kafka.dead_letter_topic(topic) for topic in stream.topics})
     kafka.create_topics(settings)
 
 
@@ -137,13 +132,17 @@ def start_anew(settings: Settings, topics: Collection[str], tables: Iterable[str
     Raises:
         CitystreamError: they can't be.
     """
-    with contextlib.closing(kafka.admin(settings)) as admin:
-        if there := {*topics} & {*admin.list_topics()}:
-            admin.delete_topics(list(there))
-        while {*topics} & {*admin.list_topics()}:
-            time.sleep(0.5)
+    _delete(settings, {*topics})
     if prepare.main([]) != 0:
         message = "Kafka, PostgreSQL and Elasticsearch could not be prepared."
         raise CitystreamError(message)
     with postgres.connect(settings) as connection, connection.cursor() as cursor:
         cursor.execute(f"TRUNCATE {', '.join(tables)}")
+
+
+def _delete(settings: Settings, topics: set[str]) -> None:
+    with contextlib.closing(kafka.admin(settings)) as admin:
+        if there := topics & {*admin.list_topics()}:
+            admin.delete_topics(list(there))
+        while topics & {*admin.list_topics()}:
+            time.sleep(0.5)
