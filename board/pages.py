@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Header
 from fastapi.responses import FileResponse, StreamingResponse
@@ -115,7 +116,7 @@ def part(load: Callable[[], Settings]) -> Part:
     routes.include_router(api)
     routes.include_router(operations.routes(load))
     # Last: its addresses have any names.
-    routes.include_router(tables.routes(brought, database.rows, _known))
+    routes.include_router(tables.routes(brought, database.rows, _known, lambda: ZoneInfo(load().time_zone)))
     addresses = (*PAGES, *(page for view in brought.values() for page in view.pages))
     return Part("Board", ABOUT, routes, keep, addresses)
 

@@ -1,15 +1,16 @@
 """Rows for pages and programs: lists that the database sorts and pages, and all about one thing; each also as CSV."""
 
+import contextlib
 import csv
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from itertools import islice
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response, StreamingResponse
-from pydantic import AwareDatetime, BeforeValidator
+from pydantic import AwareDatetime, BeforeValidator, Strict
 from pydantic_core import to_json
 
 from board.app import ProblemError, problems
@@ -24,6 +25,8 @@ CSV_ROWS = 50_000
 _LINES_AT_ONCE = 1_000
 EVER = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 
+# What is a time with no offset is no day.
+Day = Annotated[date, Strict()]
 Rows = Callable[[str, Mapping[str, Any]], list[Row]]
 
 
@@ -111,13 +114,29 @@ def _iso_day(value: object) -> object:
     return value or None
 
 
-def routes(views: Mapping[str, View], rows: Rows, known: Callable[[str, str], bool]) -> APIRouter:
+def _day_or_time(value: object) -> object:
+    with contextlib.suppress(ValueError):
+        return date.fromisoformat(str(value))
+    return value or None
+
+
+def moment(given: datetime | date | None, zone: tzinfo, *, after: bool = False) -> datetime | None:
+    """A time as it is; a day's beginning, or, for the end of a range, what comes right after the day."""
+    if given is None or isinstance(given, datetime):
+        return given
+    return datetime.combine(given + timedelta(days=after), time.min, zone)
+
+
+def routes(
+    views: Mapping[str, View], rows: Rows, known: Callable[[str, str], bool], zone: Callable[[], tzinfo]
+) -> APIRouter:
     """The answers.
 
     Args:
         views: what the streams bring.
         rows: runs a query.
         known: whether a thing of a kind (`regions`, `27260`) is known, even where no table has a row of it.
+        zone: whose days are meant.
     """
     router = APIRouter(prefix="/api")
     listings = {name: listing for view in views.values() for name, listing in view.listings.items()}
@@ -139,8 +158,8 @@ def routes(views: Mapping[str, View], rows: Rows, known: Callable[[str, str], bo
         sort: str | None,
         descending: bool,
         q: str,
-        begin: datetime | None,
-        end: datetime | None,
+        begin: datetime | date | None,
+        end: datetime | date | None,
         limit: int,
         offset: int,
     ) -> tuple[Listing, list[Row], datetime, datetime]:
@@ -148,7 +167,8 @@ def routes(views: Mapping[str, View], rows: Rows, known: Callable[[str, str], bo
             raise ProblemError(404, f"there is no list {name}; there are {', '.join(sorted(listings)) or 'none yet'}")
         filters = {column: request.query_params[column] for column in listing.filters if column in request.query_params}
         try:
-            since, until = window(listing, begin, end, datetime.now(UTC))
+            range_ = moment(begin, zone()), moment(end, zone(), after=True)
+            since, until = window(listing, *range_, datetime.now(UTC))
             query = sql_of(listing, sort=sort or listing.order, descending=descending, filters=filters, search=bool(q))
         except (ValueError, OverflowError) as error:
             raise ProblemError(422, str(error)) from None
@@ -159,8 +179,9 @@ def routes(views: Mapping[str, View], rows: Rows, known: Callable[[str, str], bo
     Sort = Annotated[str | None, Query(description="a column; default: the list's own")]
     Descending = Annotated[bool, Query()]
     Search = Annotated[str, Query(max_length=200, description="a part of a text")]
-    From = Annotated[AwareDatetime | None, BeforeValidator(_iso_day), Query(alias="from")]
-    To = Annotated[AwareDatetime | None, BeforeValidator(_iso_day), Query(alias="to")]
+    told = "a time with its offset, or a day, 2026-11-21"
+    From = Annotated[AwareDatetime | Day | None, BeforeValidator(_day_or_time), Query(alias="from", description=told)]
+    To = Annotated[AwareDatetime | Day | None, BeforeValidator(_day_or_time), Query(alias="to", description=told)]
 
     @router.get("/lists/{name}.csv", responses=away, response_class=Response)
     def listed_csv(

@@ -117,7 +117,7 @@ TICKETS = Stream(
     name="tickets",
     topics=("tickets",),
     ledger=SALES,
-    totals=(Total("ticket_sales_per_region", "region"),),
+    totals=(Total("ticket_sales_per_region", "region"), Total("ticket_sales_per_show", "show_id")),
     windows=(Total("ticket_sales_per_minute", "show_id", "minute", without="late_ticket_sales"),),
     indices=("tickets",),
     feed="generators.tickets",

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 from psycopg2.errors import UndefinedTable
 from rich.console import Console
@@ -109,25 +110,31 @@ def where_to_look(settings: Settings, name: str) -> None:
 
 
 def beside(settings: Settings, name: str) -> None:
-    """Start the other streams' jobs one after the other, as far as there are slots, and what fills their topics.
-
-    Two cores start one job at a time; topics that are filled once are filled when all jobs run.
-    """
+    """Start the other streams' jobs one after the other, as far as there are slots; meanwhile, fill their topics."""
     cluster, supervisor = Cluster(settings.flink.url), LocalStack.of(settings.stack).supervisor
-    started = []
+    slots = int(cluster.overview()["slots-available"])
+    others = []
     for stream in STREAMS.values():
-        free = int(cluster.overview()["slots-available"])
-        if stream.name == name or (cluster.running(stream.name) is None and free < settings.flink.parallelism):
+        if stream.name == name:
             continue
-        with waiting(console, f"Starting the job {stream.name}"):
-            jobs.ensure(settings, stream.name, say=console.print)
-        if feed.name(stream) in feed.FEEDS:
-            supervisor.start_service(feed.name(stream))
-        started.append(stream)
-    for stream in started:
-        if stream.sample:
-            with waiting(console, f"Filling the topics of {stream.name}"):
-                fill(stream)
+        if cluster.running(stream.name) is None:
+            if slots < settings.flink.parallelism:
+                continue
+            slots -= settings.flink.parallelism
+        others.append(stream)
+    filling = ThreadPoolExecutor(1)
+    try:
+        filled = {stream.name: filling.submit(fill, stream) for stream in others if stream.sample}
+        for stream in others:
+            with waiting(console, f"Starting the job {stream.name}"):
+                jobs.ensure(settings, stream.name, say=console.print)
+            if feed.name(stream) in feed.FEEDS:
+                supervisor.start_service(feed.name(stream))
+        for stream_name, done in filled.items():
+            with waiting(console, f"Filling the topics of {stream_name}"):
+                done.result()
+    finally:
+        filling.shutdown(cancel_futures=True)
 
 
 def fill(stream: Stream) -> None:

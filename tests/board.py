@@ -22,7 +22,14 @@ from sinks import postgres
 ZONE = "Asia/Seoul"
 TABLES = (
     *("delivery_information", "pay_per_destination", "pay_per_category", "pay_per_complex", "charge_per_day"),
-    *("tickets", "ticket_sales_per_region", "ticket_sales_per_minute", "oversells", "sold_out_shows"),
+    *(
+        "tickets",
+        "ticket_sales_per_region",
+        "ticket_sales_per_show",
+        "ticket_sales_per_minute",
+        "oversells",
+        "sold_out_shows",
+    ),
     *("complexes", "energy_usage", "emission_per_complex_month", "emission_per_complex_day"),
     *("emission_per_region_month", "emission_per_region_day", "carbon_points", "emission_forecast", "api_quotas"),
 )
@@ -121,6 +128,7 @@ def add_up(cursor: Any) -> None:
         " sum(CASE WHEN kind = 'sale' THEN price ELSE -price END), count(*), now() FROM tickets GROUP BY 1, 2"
     )
     cursor.execute(f"INSERT INTO ticket_sales_per_region SELECT at::date, region, {sold}")
+    cursor.execute(f"INSERT INTO ticket_sales_per_show SELECT at::date, show_id, {sold}")
     cursor.execute(f"INSERT INTO ticket_sales_per_minute SELECT show_id, date_trunc('minute', at), {sold}")
 
 

@@ -7,7 +7,7 @@ export const KINDS = {
   electricity_kwh: "kwh", gas_m3: "m3", water_m3: "m3", heat_mcal: "mcal", points: "count", electricity_points: "count",
   gas_points: "count", water_points: "count", electricity_saving: "share", gas_saving: "share", water_saving: "share",
   households: "count", complexes: "count", sold: "count", cancelled: "count", revenue: "won", last_sale: "day_minute",
-  first_sale: "day_minute", price: "won", at: "time", seen_at: "time", sold_out_at: "time", sold_out_at_seats: "count",
+  first_sale: "day_minute", last_day: "day", price: "won", at: "time", seen_at: "time", sold_out_at: "time", sold_out_at_seats: "count",
   kind: "kind", ticket_id: "id", first_ticket_id: "id", second_ticket_id: "id", show_id: "id", lat: "degrees",
   lon: "degrees", documents: "count", calls: "count", holders: "count", ends: "time", partition: "count",
   offset: "count", bytes: "count", model_version: "id", seats: "count", code: "id", batch_id: "id", rows: "count", uploaded_at: "time", sent_at: "time", months: "count", points_per_household: "count", saved_kg: "kg", pine_trees: "number", country: "country", category: "word",

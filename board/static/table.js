@@ -75,8 +75,9 @@ export function table(node, { columns = null, label, sort = null, descending = t
   };
 }
 
-/** A list that the service sorts, filters and pages; what is asked for stands in the page's address. */
-export function list(node, name, { label, filters = {}, times = null }) {
+/** A list that the service sorts, filters and pages; what is asked for stands in the page's address.
+ * `range` of "times" or "days" asks from when to when. */
+export function list(node, name, { label, filters = {}, range = null }) {
   const state = new URLSearchParams(location.search);
   const scroll = h("div.scroll", { tabindex: 0, role: "group", "aria-label": label });
   const foot = h("div.foot");
@@ -86,14 +87,13 @@ export function list(node, name, { label, filters = {}, times = null }) {
   const form = h("form.asked", { onsubmit: (event) => { event.preventDefault(); change(); } },
     field(t("search"), input("q", { type: "search", maxlength: 200 })),
     Object.entries(filters).map(([key, options]) => field(t(key), select(key, options))),
-    times && field(t("from"), input("from", { type: "datetime-local", step: 1 })),
-    times && field(t("to"), input("to", { type: "datetime-local", step: 1 })),
+    range && ["from", "to"].map((key) => field(t(key), input(key, range === "days" ? { type: "date" } : { type: "datetime-local", step: 1 }))),
     h("button.button.strong", { type: "submit" }, t("apply")));
   fill(node, form, scroll, foot);
 
   function address(path, more = {}) {
     const asked = new URLSearchParams();
-    for (const [key, value] of [...state, ...Object.entries(more)]) if (value !== "" && key !== "lang") asked.set(key, ["from", "to"].includes(key) ? new Date(value).toISOString() : value);
+    for (const [key, value] of [...state, ...Object.entries(more)]) if (value !== "" && key !== "lang") asked.set(key, range === "times" && ["from", "to"].includes(key) ? new Date(value).toISOString() : value);
     return `${path}?${asked}`;
   }
 

@@ -125,7 +125,7 @@ export const en = {
   water_points: "Water points", electricity_saving: "Electricity saved", gas_saving: "Gas saved",
   water_saving: "Water saved", households: "Households", heating: "Heating", name: "Name", per_household: "Per household",
   show_name: "Show", show_id: "Id", venue: "Venue", sold: "Sold", cancelled: "Cancelled", revenue: "Revenue",
-  last_sale: "Last sale", first_sale: "First sale", seat: "Seat", seats: "Seats", price: "Price", channel: "Channel",
+  last_sale: "Last sale", first_sale: "First sale", last_day: "Last day", seat: "Seat", seats: "Seats", price: "Price", channel: "Channel",
   ticket_id: "Ticket", kind: "Kind", sale: "Sale", cancellation: "Cancellation", at: "Time", seen_at: "Seen",
   first_ticket_id: "First ticket", second_ticket_id: "Second ticket", sold_out_at: "Sold out at",
   sold_out_at_seats: "Seats then", code: "Code", lat: "Latitude", lon: "Longitude", forecast: "Forecast",

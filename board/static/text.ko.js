@@ -125,7 +125,7 @@ export const ko = {
   water_points: "수도 포인트", electricity_saving: "전기 절감", gas_saving: "가스 절감",
   water_saving: "수도 절감", households: "세대", heating: "난방 방식", name: "이름", per_household: "세대당",
   show_name: "공연", show_id: "번호", venue: "공연장", sold: "판매", cancelled: "취소", revenue: "매출",
-  last_sale: "마지막 판매", first_sale: "첫 판매", seat: "좌석", seats: "좌석", price: "가격", channel: "경로",
+  last_sale: "마지막 판매", first_sale: "첫 판매", last_day: "마지막 판매일", seat: "좌석", seats: "좌석", price: "가격", channel: "경로",
   ticket_id: "예매", kind: "종류", sale: "판매", cancellation: "취소", at: "시각", seen_at: "감지",
   first_ticket_id: "첫 예매", second_ticket_id: "둘째 예매", sold_out_at: "매진 시각",
   sold_out_at_seats: "당시 좌석", code: "코드", lat: "위도", lon: "경도", forecast: "예측",

@@ -50,8 +50,10 @@ VIEW = View(
         "shows": {
             "show": "SELECT s.*, t.show_name, t.venue, t.region, o.seats AS sold_out_at_seats, o.seen_at AS sold_out_at"
             " FROM (SELECT show_id, sum(sold)::bigint AS sold, sum(cancelled)::bigint AS cancelled,"
-            " sum(revenue)::bigint AS revenue, min(minute) AS first_sale, max(minute) AS last_sale"
-            f" FROM ticket_sales_per_minute WHERE show_id = %(id)s GROUP BY 1) s {_SHOW}"
+            " sum(revenue)::bigint AS revenue,"
+            " (SELECT min(minute) FROM ticket_sales_per_minute WHERE show_id = %(id)s) AS first_sale,"
+            " (SELECT max(minute) FROM ticket_sales_per_minute WHERE show_id = %(id)s) AS last_sale"
+            f" FROM ticket_sales_per_show WHERE show_id = %(id)s GROUP BY 1) s {_SHOW}"
             " LEFT JOIN sold_out_shows o ON o.show_id = s.show_id",
             "show_sales": "SELECT minute, sold, cancelled, revenue FROM ticket_sales_per_minute"
             " WHERE show_id = %(id)s AND minute >= coalesce(%(from)s::date, now() - interval '1 day')"
@@ -65,11 +67,13 @@ VIEW = View(
     },
     listings={
         "shows": Listing(
+            # Of the days that the range touches.
             source="(SELECT s.*, t.show_name, t.venue, t.region FROM (SELECT show_id, sum(sold)::bigint AS sold,"
-            " sum(cancelled)::bigint AS cancelled, sum(revenue)::bigint AS revenue, max(minute) AS last_sale"
-            " FROM ticket_sales_per_minute WHERE minute >= %(from)s AND minute < %(to)s GROUP BY 1) s"
+            " sum(cancelled)::bigint AS cancelled, sum(revenue)::bigint AS revenue, max(day) AS last_day"
+            " FROM ticket_sales_per_show WHERE day >= %(from)s::timestamptz::date"
+            " AND day <= (%(to)s::timestamptz - interval '1 microsecond')::date GROUP BY 1) s"
             f" {_SHOW}) shows",
-            columns=("show_name", "show_id", "venue", "region", "sold", "cancelled", "revenue", "last_sale"),
+            columns=("show_name", "show_id", "venue", "region", "sold", "cancelled", "revenue", "last_day"),
             order="revenue",
             key=("show_id",),
             filters=("region", "venue"),

@@ -428,6 +428,10 @@ def test_no_query_scans_a_ledger(settings: Settings, filled: str) -> None:
             " date_trunc('minute', now()) - n / 20 * interval '1 min', 1, 0, 1, 1, now()"
             " FROM generate_series(1, 100000) n ON CONFLICT DO NOTHING"
         )
+        cursor.execute(
+            "INSERT INTO ticket_sales_per_show SELECT current_date - n / 400, 'S' || n % 400, 1, 0, 1, 1, now()"
+            " FROM generate_series(1, 100000) n ON CONFLICT DO NOTHING"
+        )
     connection = psycopg2.connect(settings.postgres.url.get_secret_value())
     connection.autocommit = True
     with connection.cursor() as cursor:
@@ -450,7 +454,7 @@ def test_no_query_scans_a_ledger(settings: Settings, filled: str) -> None:
             query = sql_of(listing, sort=listing.order, descending=True, filters=filters, search=True)
             asked.append((query, hour))
     seen = 0
-    large = "delivery_information|tickets|ticket_sales_per_minute"
+    large = "delivery_information|tickets|ticket_sales_per_minute|ticket_sales_per_show"
     for query, parameters in asked:
         try:
             plan = plans(settings, query, parameters)

@@ -3,6 +3,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from fastapi.testclient import TestClient
@@ -36,7 +37,9 @@ def of(rows: Any) -> TestClient:
     from fastapi import APIRouter
 
     routes = APIRouter()
-    routes.include_router(tables.routes(views(), rows, lambda subject, id: id == "27260"))
+    routes.include_router(
+        tables.routes(views(), rows, lambda subject, id: id == "27260", lambda: ZoneInfo("Asia/Seoul"))
+    )
     return TestClient(app.create(app.Part("Board", "", routes)))
 
 
@@ -172,7 +175,9 @@ def test_a_range_of_a_long_ledger_has_an_end() -> None:
 
 def test_answers_of_lists() -> None:
     asked: list[Mapping[str, Any]] = []
-    nothing = dict.fromkeys(views()["deliveries"].listings["orders"].columns)
+    nothing = dict.fromkeys(
+        (*views()["deliveries"].listings["orders"].columns, *views()["tickets"].listings["shows"].columns)
+    )
 
     def rows(query: str, parameters: Mapping[str, Any]) -> list[Row]:
         asked.append(parameters)
@@ -190,6 +195,9 @@ def test_answers_of_lists() -> None:
         "/api/lists/orders?from=0001-01-01T00:00:00Z&to=": 200, "/api/lists/orders?from=9999-12-31T23:59:59Z": 422,
     }.items():  # fmt: skip
         assert client.get(path).status_code == status, path
+    # Days are whole ones of the city.
+    days = client.get("/api/lists/shows?from=2026-11-25&to=2026-11-26").json()
+    assert (days["from"], days["to"]) == ("2026-11-25T00:00:00+09:00", "2026-11-27T00:00:00+09:00")
     table = client.get("/api/lists/orders.csv")
     assert table.text.startswith("\ufeffordered_at,order_id")
     assert table.headers["content-disposition"] == 'attachment; filename="orders.csv"'

@@ -21,7 +21,7 @@ function start(main, context) {
   const known = card(t("open_batch"), { name: "open_batch" });
   const all = h("section.card.wide", { "aria-label": t("batches") });
   main.append(h("div.pairs", {}, upload.node, known.node), all);
-  list(all, "batches", { label: t("batches"), times: true });
+  list(all, "batches", { label: t("batches"), range: "times" });
   const said = h("div", { role: "status" });
   const field = (label, control) => h("label.field", {}, h("span", {}, label), control);
   const text = (name) => h("input.input", { name, placeholder: t("optional") });

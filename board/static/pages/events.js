@@ -25,7 +25,7 @@ export function show(main, context) {
   context.title(t("events_page"));
   const all = h("section.card.wide", { "aria-label": t("events_page") });
   main.append(h("h1", { tabIndex: -1 }, t("events_page")), h("div.stage", {}, world(context), h("div.side", {}, newest(context), countries(context))), all);
-  list(all, "events", { label: t("events_page"), filters: { category: ["conferences", "expos", "concerts", "festivals"].map((each) => [each, t(each)]), update_type: [0, 1, 2, 3, 4].map((each) => [String(each), t(`update_${each}`)]) }, times: true });
+  list(all, "events", { label: t("events_page"), filters: { category: ["conferences", "expos", "concerts", "festivals"].map((each) => [each, t(each)]), update_type: [0, 1, 2, 3, 4].map((each) => [String(each), t(`update_${each}`)]) }, range: "times" });
 }
 
 function world(context) {

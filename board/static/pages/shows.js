@@ -31,5 +31,5 @@ export function show(main, context) {
   context.title(t("shows_page"));
   const node = h("section.card.wide", { "aria-label": t("shows_page") });
   main.append(h("h1", { tabIndex: -1 }, t("shows_page")), node);
-  list(node, "shows", { label: t("shows_page"), filters: { region: context.places.districts.map(({ code }) => [code, regionName(code)]) }, times: true });
+  list(node, "shows", { label: t("shows_page"), filters: { region: context.places.districts.map(({ code }) => [code, regionName(code)]) }, range: "days" });
 }
