@@ -47,6 +47,7 @@ FEWEST, MOST = 300, 30_000  # as `simulator.complexes` may be
 # The world is some days behind, so that there are days to come whose weather is known.
 BEHIND = timedelta(days=3)
 ACKNOWLEDGED_SECONDS = 60
+SAY_SECONDS = 60
 API_CALLS, API_MILLISECONDS = 1_000, 50
 console = Console(highlight=False, soft_wrap=True)
 # A complex and a month, by their places.
@@ -246,10 +247,13 @@ def send(settings: Settings, sent: Iterable[Message]) -> int:
 def right_at(settings: Settings, wanted: dict[str, Wanted], every: float) -> float:
     """Wait until the tables are right, looking every so many seconds; return when they were, in Unix seconds.
 
+    Says each minute how far they are.
+
     Raises:
         RuntimeError: the job ended.
     """
     cluster, asked = Cluster(settings.flink.url), 0.0
+    said = time.monotonic()
     with contextlib.closing(postgres.lasting(settings)) as connection, connection.cursor() as cursor:
         for table, (rows, versions, names) in wanted.items():
             where = "" if names is None else " WHERE complex_id = ANY (%s)"
@@ -263,6 +267,9 @@ def right_at(settings: Settings, wanted: dict[str, Wanted], every: float) -> flo
                 if cluster.running(CARBON.name) is None:
                     msg = f"the job ended: {cluster.last_failure(cluster.newest(CARBON.name) or '')}"
                     raise RuntimeError(msg)
+                if time.monotonic() - said > SAY_SECONDS:
+                    said = time.monotonic()
+                    console.print(f"{table}: {count:,} of {rows:,} rows")
                 time.sleep(every)
     return asked
 
