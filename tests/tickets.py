@@ -14,7 +14,7 @@ from kafka import KafkaProducer
 
 from conf.city.venues import venues
 from conf.settings import Settings, load
-from conf.streams import TICKETS
+from conf.streams import TICKETS, Total
 from control import reading
 from control.reconcile import await_agreement
 from generators.tickets.sales import Plan
@@ -204,7 +204,7 @@ def documents(now: datetime) -> dict[str, list[Fields]]:
         seed=11, start=now - timedelta(minutes=30), rate=0.3, cancelled_share=0.05, oversold_share=0.02, late_share=0.0
     )
     found = []
-    sums: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    sums: dict[tuple[Total, str, str], Counter[str]] = defaultdict(Counter)
     for record in islice(plan.records(), 500):
         assert record.value is not None
         fields = json.loads(record.value)
@@ -212,11 +212,11 @@ def documents(now: datetime) -> dict[str, list[Fields]]:
         found.append({**fields, "day": day, "location": places[fields["venue"]]})
         sale = fields["kind"] == "sale"
         revenue = fields["price"] if sale else -fields["price"]
-        sums[day, fields["region"]] += Counter(version=1, sold=int(sale), cancelled=int(not sale))
-        sums[day, fields["region"]]["revenue"] += revenue
-    regions = [
-        {"day": day, "region": region, **values, "updated_at": now.isoformat()}
-        for (day, region), values in sums.items()
-    ]
-    (total,) = TICKETS.totals
-    return {JOB: found, total.table: regions}
+        for total in TICKETS.totals:
+            of_key = sums[total, day, fields[str(total.key)]]
+            of_key.update(version=1, sold=int(sale), cancelled=int(not sale), revenue=revenue)
+    described: dict[str, list[Fields]] = {JOB: found}
+    for (total, day, key), values in sums.items():
+        row = {"day": day, str(total.key): key, **values, "updated_at": now.isoformat()}
+        described.setdefault(total.table, []).append(row)
+    return described
