@@ -24,7 +24,7 @@ Document = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def documents() -> Iterator[Elasticsearch]:
+def documents(servers: None) -> Iterator[Elasticsearch]:
     """The indices with documents as the jobs write them, and nothing else; forgotten at the end."""
     settings: Settings = load()
     now = datetime.now(UTC)
