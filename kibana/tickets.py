@@ -21,6 +21,9 @@ PER_REGION = data_view(
     time="day",
     formats={"region": REGIONS, "day": day_format()},
 )
+PER_SHOW = data_view(
+    "ticket_sales_per_show", "ticket sales per show and day", time="day", formats={"day": day_format()}
+)
 
 EVENTS = number("tickets-count", "sales and cancellations", SALES, count("Sales and cancellations"))
 SHOWS = number("tickets-shows", "shows that sold", SALES, metric("unique_count", "show_id", "Shows that sold"))
@@ -83,6 +86,17 @@ PER_REGION_TABLE = table(
         metric("sum", "cancelled", "Cancelled"),
     ],
 )
+PER_SHOW_TABLE = table(
+    "tickets-revenue-by-show",
+    "revenue per show",
+    PER_SHOW,
+    [top("show_id", "Show", 50)],
+    [
+        metric("sum", "revenue", "Revenue, KRW"),
+        metric("sum", "sold", "Sold"),
+        metric("sum", "cancelled", "Cancelled"),
+    ],
+)
 TICKETS_NOW = live(
     "tickets-now",
     "ticket sales now",
@@ -101,11 +115,11 @@ TICKETS_NOW = live(
 TICKETS_PER_DAY = daily(
     "tickets-per-day",
     "ticket sales per day",
-    "**Ticket sales per day and district**, out of the running totals; a late sale counts in its own day, and what is "
-    "cancelled leaves the sums. The time range is the last seven days, today included.\n\n"
+    "**Ticket sales per day, by district and show**, out of the running totals; a late sale counts in its own day, and "
+    "what is cancelled leaves the sums. The time range is the last seven days, today included.\n\n"
     f"More: {link('tickets-now', 'ticket sales now')} · {link('pay-per-day', 'pay per day')}",
-    [(14, [(PER_DAY, 48)]), (16, [(PER_REGION_TABLE, 48)])],
-    description="Running totals per day: tickets sold and cancelled, and revenue, per district.",
+    [(14, [(PER_DAY, 48)]), (16, [(PER_REGION_TABLE, 24), (PER_SHOW_TABLE, 24)])],
+    description="Running totals per day: tickets sold and cancelled, and revenue, per district and show.",
 )
 
 DASHBOARDS: list[SavedObject] = [TICKETS_NOW, TICKETS_PER_DAY]
