@@ -120,11 +120,11 @@ def _day_or_time(value: object) -> object:
     return value or None
 
 
-def moment(given: datetime | date | None, zone: tzinfo, *, after: bool = False) -> datetime | None:
+def moment(given: datetime | date | None, zone: Callable[[], tzinfo], *, after: bool = False) -> datetime | None:
     """A time as it is; a day's beginning, or, for the end of a range, what comes right after the day."""
     if given is None or isinstance(given, datetime):
         return given
-    return datetime.combine(given + timedelta(days=after), time.min, zone)
+    return datetime.combine(given + timedelta(days=after), time.min, zone())
 
 
 def routes(
@@ -167,8 +167,7 @@ def routes(
             raise ProblemError(404, f"there is no list {name}; there are {', '.join(sorted(listings)) or 'none yet'}")
         filters = {column: request.query_params[column] for column in listing.filters if column in request.query_params}
         try:
-            range_ = moment(begin, zone()), moment(end, zone(), after=True)
-            since, until = window(listing, *range_, datetime.now(UTC))
+            since, until = window(listing, moment(begin, zone), moment(end, zone, after=True), datetime.now(UTC))
             query = sql_of(listing, sort=sort or listing.order, descending=descending, filters=filters, search=bool(q))
         except (ValueError, OverflowError) as error:
             raise ProblemError(422, str(error)) from None
