@@ -4,6 +4,7 @@ The client knows no API: `apis.endpoints` says what it needs, as data. Pollers u
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -100,7 +101,8 @@ class Patience:
         timeout_seconds: of a whole call.
         attempts: tries of a call, with growing random pauses.
         longest_pause_seconds: between two tries; whoever asks for a longer one is asked again when it is over.
-        malformed_attempts: tries of a call that gets nothing but bodies that can't be read.
+        malformed_attempts: tries of a call that gets nothing but bodies that can't be read; where that is more than
+            `attempts`, it is put off in between.
         concurrency: calls at the same time.
     """
 
@@ -131,7 +133,7 @@ class Client:
         patience: How often and how long a call is tried.
         quotas: Where calls are counted; a call of it is short, and holds the event loop.
         clock: The time.
-        unreadable: Keeps bodies that can't be read; None: they are counted over the tries of one call.
+        unreadable: Keeps bodies that can't be read; None: they are counted here, over all asks of a call.
         stop: Once set, no call is tried again.
     """
 
@@ -147,7 +149,8 @@ class Client:
         self._patience = patience
         self._quotas = quotas
         self._clock = clock or SystemClock()
-        self._unreadable = unreadable
+        self._unreadable = unreadable or self._count
+        self._unread: Counter[tuple[str, str]] = Counter()
         self._stop = stop or asyncio.Event()
         self._limiters: dict[str, AsyncLimiter] = {}
         most = patience.concurrency * 2
@@ -185,16 +188,10 @@ class Client:
             ApiError: it makes no sense to go on; WrongCallError, with this call.
         """
         growing = wait_random_exponential(multiplier=_FIRST_PAUSE_SECONDS, max=self._patience.longest_pause_seconds)
-        unreadable = 0
 
         def pause(tried: RetryCallState) -> float:
             error = tried.outcome.exception() if tried.outcome else None
             return max(growing(tried), error.seconds if isinstance(error, _TransientError) else 0)
-
-        def count(fetched: Fetched, error: UnreadableError) -> int:
-            nonlocal unreadable
-            unreadable += 1
-            return self._unreadable(call, fetched, error) if self._unreadable else unreadable
 
         tries = AsyncRetrying(
             retry=retry_if_exception_type(_TransientError),
@@ -205,13 +202,11 @@ class Client:
         )
         once = cast("Callable[..., Awaitable[tuple[Fetched, T]]]", self._once)
         try:
-            return await tries(once, call, check, count)
+            return await tries(once, call, check)
         except _TransientError as error:
             raise PutOffError(error.cause) from None
 
-    async def _once(
-        self, call: Call[T], check: Callable[[T], None], unreadable: Callable[[Fetched, UnreadableError], int]
-    ) -> tuple[Fetched, T]:
+    async def _once(self, call: Call[T], check: Callable[[T], None]) -> tuple[Fetched, T]:
         api = call.endpoint.api
         await self._limiter(api).acquire()
         window = self._spend(call.endpoint)
@@ -233,12 +228,18 @@ class Client:
         try:
             answer = _read(api, response, check)
         except UnreadableError as error:
-            if unreadable(fetched, error) >= self._patience.malformed_attempts:
+            if self._unreadable(call, fetched, error) >= self._patience.malformed_attempts:
+                self._unread.pop(_name(call), None)
                 raise GivenUpError(str(error)) from None
             raise _TransientError(str(error), error) from None
         except RefusedError as error:
             raise self._reaction(call.endpoint, window, response, error) from None
+        self._unread.pop(_name(call), None)
         return fetched, answer
+
+    def _count(self, call: Call[Any], _fetched: Fetched, _error: UnreadableError) -> int:
+        self._unread[_name(call)] += 1
+        return self._unread[_name(call)]
 
     async def _send(self, call: Call[Any], url: httpx.URL) -> Response:
         """The answer; of a body that is too long, enough to know it."""
@@ -303,6 +304,10 @@ class Client:
             case _:
                 refused = WrongCallError if error.reaction is Reaction.CONFIGURATION else ApiError
                 return refused(f"{endpoint.api.access.url} refused {endpoint.name} ({error}): {error.remedy}")
+
+
+def _name(call: Call[Any]) -> tuple[str, str]:
+    return call.endpoint.name, call.subject
 
 
 def _read(api: Api[T], response: Response, check: Callable[[T], None]) -> T:

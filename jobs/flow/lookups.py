@@ -26,6 +26,9 @@ from apis.quota import PostgresQuotas
 from jobs.flow.datastreams import throttled, timers_in_checkpoints
 from jobs.rules.line import Answer, Line
 
+# A question is given up after so many bodies that can't be read: more than the tries of one ask, as a few in a row may
+# be a proxy's bad moment, and it is put off in between; but not for ever, as each call costs quota.
+UNREADABLE_ATTEMPTS = 9
 _END_SECONDS = 10
 
 log = logging.getLogger(__name__)

@@ -22,7 +22,7 @@ from apis.kept import KeptAnswers
 from apis.quota import Quota
 from conf.settings import Settings
 from jobs.flow.emitted import row
-from jobs.flow.lookups import Caller, Connect, Pace
+from jobs.flow.lookups import UNREADABLE_ATTEMPTS, Caller, Connect, Pace
 from jobs.rules import coordinates
 from jobs.rules.carbon import complexes
 from jobs.rules.coordinates import Converted, Waiting
@@ -91,7 +91,7 @@ def _patience(settings: Settings, concurrency: int) -> Patience:
         timeout_seconds=settings.pollers.timeout_seconds,
         attempts=chosen.attempts,
         longest_pause_seconds=chosen.longest_pause_seconds,
-        malformed_attempts=chosen.attempts,
+        malformed_attempts=UNREADABLE_ATTEMPTS,
         concurrency=concurrency,
     )
 

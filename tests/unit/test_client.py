@@ -172,6 +172,18 @@ def test_a_reader_that_stumbles_is_an_answer_that_cant_be_read() -> None:
     assert calls == 3
 
 
+def test_bodies_that_cant_be_read_are_counted_until_one_can_be() -> None:
+    """Over several asks, where a call may have more of them than an ask has tries."""
+
+    async def work(client: Client, endpoint: Endpoint[Any], clock: Clock, requests: list[bytes]) -> list[Any]:
+        client._patience = Patience(5, 1, 30, 3, 4)
+        return [type((await ask(client, endpoint, clock, requests))[0]) for _ in range(6)]
+
+    cut = (200, {}, b"{")
+    wanted = [PutOffError, PutOffError, dict, PutOffError, PutOffError, GivenUpError]
+    assert with_server([cut, cut, FINE, cut, cut, cut], work) == wanted
+
+
 def test_an_endpoint_is_data() -> None:
     """A POST with a body and headers of its own, and a reader of its own: nothing in the client knows of it."""
 

@@ -23,7 +23,7 @@ from conf.airports import Airport, distance_km
 from conf.settings import LookUps, Settings
 from jobs.flow.datastreams import rows, sql_pairs
 from jobs.flow.emitted import row, row_type
-from jobs.flow.lookups import Answered, Caller, Connect, Pace, look_up
+from jobs.flow.lookups import UNREADABLE_ATTEMPTS, Answered, Caller, Connect, Pace, look_up
 from jobs.flow.totals import first_per_key
 from jobs.rules.events.lookups import FLIGHTS, PLACES
 from jobs.rules.events.rows import FlightOffer, NearbyPlace
@@ -150,7 +150,7 @@ def _connect(endpoint: Endpoint[Any], calls: Calls, chosen: LookUps, holds: time
         timeout_seconds=chosen.timeout_seconds,
         attempts=shared.attempts,
         longest_pause_seconds=shared.longest_pause_seconds,
-        malformed_attempts=shared.malformed_attempts,
+        malformed_attempts=UNREADABLE_ATTEMPTS,
         concurrency=chosen.concurrency,
     )
     return partial(Asking, calls, holds, endpoint, patience, settings.postgres.url.get_secret_value())
