@@ -576,7 +576,7 @@ def test_kills_cost_only_the_calls_in_flight(polling: Polling) -> None:
     kills = 6
     for number in range(kills):
         process = polling.start(*command, concurrency=4)
-        await_calls(polling, process, draw.randint(minimum * number // kills, minimum * (number + 1) // kills - 50))
+        await_calls(polling, process, draw.randint(minimum * number // kills, minimum * (number + 1) // kills - 100))
         time.sleep(draw.random() / 10)
         assert process.poll() is None, process.communicate()
         process.kill()
